@@ -1,0 +1,37 @@
+"""Run untrusted solutions against unit tests in a bubblewrap sandbox and return verdicts that can be trusted."""
+
+from executor.errors import BoxDied, CacheError, ExecutorError, LimitsError, SandboxError, SandboxMissing
+from executor.model import (
+    Call,
+    CallJob,
+    CellJob,
+    Executor,
+    Limits,
+    Outcome,
+    Outputs,
+    PassMatrix,
+    RunStats,
+    Verdict,
+)
+from executor.pool import LocalExecutor, open_executor
+
+__all__ = [
+    "BoxDied",
+    "CacheError",
+    "Call",
+    "CallJob",
+    "CellJob",
+    "Executor",
+    "ExecutorError",
+    "Limits",
+    "LimitsError",
+    "LocalExecutor",
+    "Outcome",
+    "Outputs",
+    "PassMatrix",
+    "RunStats",
+    "SandboxError",
+    "SandboxMissing",
+    "Verdict",
+    "open_executor",
+]

@@ -1,0 +1,90 @@
+"""The assert methods of ``unittest.TestCase`` on plain data: each tells whether its assertion holds (pure)."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+__all__ = ["ASSERTIONS", "Assertion"]
+
+Assertion = Callable[..., bool]
+_LONGEST_UNHASHABLE: Final = 2000
+
+
+def _almost_equal(first: Any, second: Any, places: int | None = None, delta: Any = None) -> bool:
+    if first == second:
+        return True
+    difference = abs(first - second)
+    if delta is not None:
+        if places is not None:
+            raise TypeError("specify delta or places not both")
+        return bool(difference <= delta)
+    return bool(round(difference, 7 if places is None else places) == 0)
+
+
+def _not_almost_equal(first: Any, second: Any, places: int | None = None, delta: Any = None) -> bool:
+    if delta is not None:
+        if places is not None:
+            raise TypeError("specify delta or places not both")
+        return not first == second and bool(abs(first - second) > delta)
+    return not first == second and bool(round(abs(first - second), 7 if places is None else places) != 0)
+
+
+def _count_equal(first: Any, second: Any) -> bool:
+    left, right = list(first), list(second)
+    try:
+        return Counter(left) == Counter(right)
+    except TypeError:
+        if max(len(left), len(right)) > _LONGEST_UNHASHABLE:
+            raise MemoryError("too many unhashable items to compare") from None
+    for item in left:
+        if item not in right:
+            return False
+        right.remove(item)
+    return not right
+
+
+def _sequence_equal(first: Any, second: Any) -> bool:
+    if first == second:
+        return True
+    return len(first) == len(second) and type(first) is not type(second) and all(map(operator.eq, first, second))
+
+
+def _of_type(kind: type) -> Assertion:
+    return lambda first, second: isinstance(first, kind) and isinstance(second, kind) and bool(first == second)
+
+
+def _holds(operation: Callable[[Any, Any], Any]) -> Assertion:
+    return lambda first, second: bool(operation(first, second))
+
+
+ASSERTIONS: Final[Mapping[str, Assertion]] = {
+    "assertEqual": _holds(operator.eq),
+    "assertEquals": _holds(operator.eq),
+    "assertNotEqual": _holds(operator.ne),
+    "assertTrue": bool,
+    "assertFalse": lambda value: not value,
+    "assertIs": operator.is_,
+    "assertIsNot": operator.is_not,
+    "assertIsNone": lambda value: value is None,
+    "assertIsNotNone": lambda value: value is not None,
+    "assertIn": lambda member, container: member in container,
+    "assertNotIn": lambda member, container: member not in container,
+    "assertIsInstance": isinstance,
+    "assertNotIsInstance": lambda value, kind: not isinstance(value, kind),
+    "assertGreater": _holds(operator.gt),
+    "assertGreaterEqual": _holds(operator.ge),
+    "assertLess": _holds(operator.lt),
+    "assertLessEqual": _holds(operator.le),
+    "assertAlmostEqual": _almost_equal,
+    "assertNotAlmostEqual": _not_almost_equal,
+    "assertCountEqual": _count_equal,
+    "assertSequenceEqual": _sequence_equal,
+    "assertListEqual": _of_type(list),
+    "assertTupleEqual": _of_type(tuple),
+    "assertSetEqual": _of_type((set, frozenset)),  # type: ignore[arg-type]
+    "assertDictEqual": _of_type(dict),
+    "assertMultiLineEqual": _of_type(str),
+}

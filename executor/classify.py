@@ -1,0 +1,97 @@
+"""From raw outcomes of a box to verdict letters (pure)."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import signal
+from typing import Any
+
+from executor.box import Replies
+from executor.expressions import Raised, Stopped
+from executor.inside import wire
+
+__all__ = ["LETTERS", "end_letter", "load_failure", "reply_value", "verdict_of"]
+
+LETTERS = frozenset("PFERI")
+"""Letters a judge may give."""
+_RESOURCE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGXFSZ})
+
+
+def end_letter(replies: Replies) -> str:
+    """Verdict of a child that ended before it answered.
+
+    A SIGKILL that was not ours is the kernel's, short of memory. Everything else the child did to itself.
+    """
+    if replies.end in ("cpu", "wall"):
+        return "T"
+    if replies.end == "flood":
+        return "R"
+    if replies.end == "signal":
+        if replies.code == signal.SIGXCPU:
+            return "T"
+        return "R" if replies.code in _RESOURCE_SIGNALS else "E"
+    return "E"
+
+
+def load_failure(frame: bytes) -> tuple[str, dict[str, Any]]:
+    """Read the first frame of a solution: a letter where it could not be loaded, else "" and what it exports."""
+    reply = _reply(frame)
+    if reply is None or reply[0] not in ("ok", "e"):
+        return "E", {}
+    if reply[0] == "e":
+        return ("R" if reply[1] == "MemoryError" else "E"), {}
+    exports = reply[1]
+    if not isinstance(exports, dict):
+        return "E", {}
+    return "", {
+        "functions": _names(exports.get("functions")),
+        "classes": _names(exports.get("classes")),
+        "modules": exports["modules"] if isinstance(exports.get("modules"), dict) else {},
+    }
+
+
+def _names(value: Any) -> set[str]:
+    return {item for item in value if isinstance(item, str)} if isinstance(value, list) else set()
+
+
+def _reply(frame: bytes) -> list[Any] | None:
+    try:
+        reply = json.loads(frame)
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    if isinstance(reply, list) and len(reply) >= 2 and isinstance(reply[0], str):
+        return reply
+    return None
+
+
+def reply_value(frame: bytes) -> Any:
+    """Return the value that a solution's frame carries.
+
+    Raises:
+        Raised: the call raised.
+        Stopped: the frame makes no sense; no honest process wrote it.
+    """
+    reply = _reply(frame)
+    if reply is not None and reply[0] == "v":
+        try:
+            return wire.decode(reply[1])
+        except (ValueError, TypeError, RecursionError, MemoryError, ArithmeticError):
+            raise Stopped("E") from None
+    if reply is not None and reply[0] == "e" and len(reply) == 3:
+        raise Raised(exception_type(reply[1]))
+    raise Stopped("E")
+
+
+def exception_type(name: Any) -> type[BaseException]:
+    """The builtin exception of this name; Exception for any other."""
+    kind = getattr(builtins, name, None) if isinstance(name, str) else None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseException) else Exception
+
+
+def verdict_of(frame: bytes) -> str:
+    """Read a judge's ``["verdict", letter, calls]``; anything else is an error of the cell."""
+    reply = _reply(frame)
+    if reply is None or reply[0] != "verdict" or reply[1] not in LETTERS | {"T", "shared"}:
+        return "E"
+    return str(reply[1])

@@ -1,0 +1,170 @@
+"""Worker processes and the work in flight: hand out shards, take answers as they come, replace workers that die."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from executor.errors import SandboxError
+from executor.inside.frames import pack, read_frame, write_all
+from executor.model import Limits
+from executor.worker import Failure, Request, Response
+
+__all__ = ["Crew"]
+
+_log = logging.getLogger(__name__)
+_RESPONSES = msgspec.msgpack.Decoder(Response)
+_BOOT = "import sys; sys.path[:] = {path!r}; from executor.worker import main; main()"
+_ATTEMPTS = 2
+"""Times a shard is tried when the worker itself dies under it."""
+
+
+class _Worker:
+    """One worker process. Used by one thread."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, shard: Request) -> Response:
+        """Have the shard served; raises OSError or EOFError where the process dies."""
+        process = self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        write_all(process.stdin.fileno(), pack(msgspec.msgpack.encode(shard)))
+        frame = read_frame(process.stdout.fileno())
+        if frame is None:
+            raise EOFError("the worker process ended")
+        return _RESPONSES.decode(frame)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _BOOT.format(path=[path for path in sys.path if path])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                # Out of the terminal's process group: Ctrl-C is the parent's to handle, once.
+                start_new_session=True,
+            )
+            assert self._process.stdin is not None
+            write_all(self._process.stdin.fileno(), pack(msgspec.msgpack.encode(self._limits)))
+        return self._process
+
+    def close(self) -> None:
+        """Kill the process; its boxes die with it. Idempotent."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+
+
+class Crew:
+    """Workers, each driven by a thread. Processes start with the first shard and stay warm until :meth:`close`."""
+
+    def __init__(self, size: int, limits: Limits) -> None:
+        self._workers = [_Worker(limits) for _ in range(size)]
+        self._closed = False
+
+    def map(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
+        """Serve ``(ticket, shard)`` pairs, yield ``(ticket, answer)`` in order of completion.
+
+        At most two shards per worker are taken from ``tickets`` ahead of their answers. A pair without a shard comes
+        back at once.
+
+        Raises:
+            SandboxError: a box, or a worker, failed for good.
+        """
+        if self._closed:
+            raise SandboxError("this executor is closed; open another")
+        todo: queue.SimpleQueue[tuple[Any, Request] | None] = queue.SimpleQueue()
+        done: queue.SimpleQueue[tuple[Any, Response | BaseException]] = queue.SimpleQueue()
+        threads = [
+            threading.Thread(target=_drive, args=(worker, todo, done), daemon=True, name=f"coderm-worker-{number}")
+            for number, worker in enumerate(self._workers)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield from _pump(tickets, todo, done, ahead=2 * len(threads))
+        finally:
+            for _ in threads:
+                todo.put(None)
+            if sys.exc_info()[0] is not None:
+                self.close()
+            for thread in threads:
+                thread.join()
+
+    def close(self) -> None:
+        """Kill all workers. Idempotent."""
+        self._closed = True
+        for worker in self._workers:
+            worker.close()
+
+
+def _pump(
+    tickets: Iterator[tuple[Any, Request | None]],
+    todo: queue.SimpleQueue[tuple[Any, Request] | None],
+    done: queue.SimpleQueue[tuple[Any, Response | BaseException]],
+    ahead: int,
+) -> Iterator[tuple[Any, Response | None]]:
+    in_flight = 0
+    more = True
+    while more or in_flight:
+        while more and in_flight < ahead:
+            try:
+                ticket, shard = next(tickets)
+            except StopIteration:
+                more = False
+                break
+            if shard is None:
+                yield ticket, None
+            else:
+                todo.put((ticket, shard))
+                in_flight += 1
+        if in_flight:
+            ticket, answer = done.get()
+            in_flight -= 1
+            if isinstance(answer, BaseException):
+                raise answer
+            yield ticket, answer
+
+
+def _drive(
+    worker: _Worker,
+    todo: queue.SimpleQueue[tuple[Any, Request] | None],
+    done: queue.SimpleQueue[tuple[Any, Response | BaseException]],
+) -> None:
+    while (item := todo.get()) is not None:
+        ticket, shard = item
+        try:
+            done.put((ticket, _insist(worker, shard)))
+        except Exception as error:  # noqa: BLE001 - the thread's errors belong to whoever waits for its answers
+            done.put((ticket, error))
+
+
+def _insist(worker: _Worker, shard: Request) -> Response:
+    """Serve a shard; where the worker process dies under it, once more with a new one."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            answer = worker.ask(shard)
+        except (OSError, EOFError, msgspec.MsgspecError) as error:
+            worker.close()
+            _log.warning("a worker process died (%s), attempt %d of %d", error, attempt, _ATTEMPTS)
+            continue
+        if isinstance(answer, Failure):
+            raise SandboxError(answer.message)
+        return answer
+    raise SandboxError("worker processes die under the same work; see their messages above, and run: coderm doctor")

@@ -1,0 +1,48 @@
+"""Errors of the executor, as a tree.
+
+::
+
+    ExecutorError
+    ├── SandboxError              the sandbox itself failed: never a verdict about a solution
+    │   ├── SandboxMissing        bubblewrap, user namespaces or seccomp are not to be had here
+    │   └── BoxDied               a box ended by itself and did not come back
+    ├── LimitsError               a limit out of its range
+    └── CacheError                the cache of verdicts cannot be read or written
+
+A solution that crashes, hangs or eats memory raises none of these: it gets a verdict.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BoxDied",
+    "CacheError",
+    "ExecutorError",
+    "LimitsError",
+    "SandboxError",
+    "SandboxMissing",
+]
+
+
+class ExecutorError(Exception):
+    """Base of all errors that :mod:`executor` raises on purpose."""
+
+
+class SandboxError(ExecutorError):
+    """The sandbox failed; the cells in flight have no verdict."""
+
+
+class SandboxMissing(SandboxError):
+    """This machine cannot run the sandbox. The message names the command or setting that mends it."""
+
+
+class BoxDied(SandboxError):
+    """A box ended on its own. Carries what its standard error said last."""
+
+
+class LimitsError(ExecutorError, ValueError):
+    """A limit is out of its range."""
+
+
+class CacheError(ExecutorError):
+    """The cache of verdicts cannot be used. The message names the file and the remedy."""

@@ -1,0 +1,38 @@
+"""Length-prefixed frames on a pipe: four bytes, big-endian, then the body."""
+
+import os
+
+__all__ = ["HEADER", "pack", "read_frame", "write_all"]
+
+HEADER = 4
+
+
+def pack(body):
+    """Prefix ``body`` with its length."""
+    return len(body).to_bytes(HEADER, "big") + body
+
+
+def write_all(descriptor, data):
+    """Write all of ``data`` to a blocking descriptor."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _read_exactly(descriptor, count):
+    parts = []
+    while count:
+        part = os.read(descriptor, min(count, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def read_frame(descriptor):
+    """Return the next body, or None at the end of the stream (also in the middle of a frame)."""
+    head = _read_exactly(descriptor, HEADER)
+    if head is None:
+        return None
+    return _read_exactly(descriptor, int.from_bytes(head, "big"))

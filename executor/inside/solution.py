@@ -1,0 +1,102 @@
+"""The solution's process: load the source once, answer calls with plain data.
+
+It holds two descriptors: requests to read (3) and replies to write (4). No verdict travels on either.
+"""
+
+import builtins
+import json
+import random
+import sys
+import types
+
+import wire
+from frames import pack, read_frame, write_all
+
+__all__ = ["load", "serve"]
+
+_EXPORTS = 200
+
+
+def load(source, name="solution"):
+    """Execute ``source`` as a module of its own and return it. Raises whatever the source raises."""
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    random.seed(0)
+    exec(compile(source, "<solution>", "exec", dont_inherit=True), module.__dict__)
+    return module
+
+
+def exports(module):
+    """Tell which top-level names are functions, classes and modules: tests may use more than the entry point."""
+    functions, classes, modules = [], [], {}
+    for name, value in list(module.__dict__.items())[:_EXPORTS]:
+        if not isinstance(name, str) or name.startswith("__"):
+            continue
+        if isinstance(value, types.ModuleType):
+            modules[name] = str(value.__name__)
+        elif isinstance(value, type):
+            classes.append(name)
+        elif callable(value):
+            functions.append(name)
+    return {"functions": functions, "classes": classes, "modules": modules}
+
+
+def nearest_builtin(error):
+    """Name of the nearest builtin class of an exception: the only part of its type that crosses."""
+    for kind in type(error).__mro__:
+        if getattr(builtins, kind.__name__, None) is kind:
+            return kind.__name__
+    return "BaseException"
+
+
+def _failure(error):
+    try:
+        message = str(error)[:500]
+    except BaseException:  # noqa: BLE001 - a message that cannot be made is no message
+        message = ""
+    return ["e", nearest_builtin(error), message]
+
+
+def answer(module, entry_point, request):
+    """Make one call and describe what came of it: ``["v", value]``, ``["v", value, arguments]`` or ``["e", …]``."""
+    function, arguments, keywords, copy_back = request
+    try:
+        target = module.__dict__[function or entry_point]
+    except KeyError:
+        return ["e", "NameError", f"name {function or entry_point!r} is not defined"]
+    args = wire.decode(arguments)
+    kwargs = wire.decode(keywords)
+    try:
+        value = wire.encode(target(*args, **kwargs))
+        if not copy_back:
+            return ["v", value]
+        after = [wire.encode(args), wire.encode(kwargs)]
+        return ["v", value] if after == [arguments, keywords] else ["v", value, after]
+    except BaseException as error:  # noqa: BLE001 - every exception of the solution is an answer
+        return _failure(error)
+
+
+def _dump(reply, limit):
+    try:
+        text = json.dumps(reply, separators=(",", ":"))
+    except BaseException as error:  # noqa: BLE001 - a value that cannot be written is an error of the call
+        text = json.dumps(_failure(error), separators=(",", ":"))
+    if len(text) > limit:
+        text = json.dumps(["e", "MemoryError", f"returned {len(text)} bytes, more than {limit}"])
+    return text.encode("ascii")
+
+
+def serve(payload):
+    """Role ``solution``. Payload: JSON with source, entry point, calls known beforehand, limit of a reply's bytes."""
+    task = json.loads(payload)
+    entry_point, limit = task["entry_point"], task["limit"]
+    try:
+        module = load(task["source"])
+    except BaseException as error:  # noqa: BLE001 - see above
+        write_all(4, pack(_dump(_failure(error), limit)))
+        return
+    write_all(4, pack(_dump(["ok", exports(module)], limit)))
+    for call in task["calls"]:
+        write_all(4, pack(_dump(answer(module, entry_point, call), limit)))
+    while (request := read_frame(3)) is not None:
+        write_all(4, pack(_dump(answer(module, entry_point, json.loads(request)), limit)))

@@ -1,0 +1,260 @@
+"""Process 1 of a box: a warm interpreter that forks one child at a time and relays frames to and from it.
+
+It runs no foreign code itself, decodes nothing that a child wrote, and measures the child's CPU time from outside.
+Commands on descriptor 0, answers on descriptor 1, each a frame (:mod:`frames`):
+
+- ``S`` + header + payload: end the child there is, fork one with a role, gather ``expect`` frames from it.
+- ``C`` + header + payload: pass the payload to the child as one frame, gather ``expect`` frames.
+- ``K``: end the child. Not answered.
+
+An answer is a JSON header ``{"end", "code", "cpu", "sizes"}`` and the frames' bodies, one after the other.
+``end``: ``alive``, ``exit``, ``signal``, ``cpu``, ``wall``, ``flood`` or ``garbled``.
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import frames
+import lockdown
+
+__all__ = ["main"]
+
+_PRELOAD = (
+    "bisect",
+    "collections",
+    "copy",
+    "datetime",
+    "decimal",
+    "fractions",
+    "functools",
+    "hashlib",
+    "heapq",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "random",
+    "re",
+    "statistics",
+    "string",
+    "traceback",
+    "typing",
+    "unittest",
+    "judge",
+    "shared",
+    "solution",
+)
+_FORBIDDEN_SIZE = 1 << 27
+
+
+class _Child:
+    """The child there is now: its pid, pipes and clocks."""
+
+    def __init__(self, pid, requests, replies, header):
+        self.pid = pid
+        self.requests = requests
+        self.replies = replies
+        self.cpu_limit = header["cpu_s"]
+        self.wall_limit = header["wall_s"]
+        self.flood = header["limit"] + 65536
+        self.buffer = bytearray()
+        self.clock = (~pid << 3) | 2  # the kernel's number for the CPU clock of a whole process
+        self.cpu_mark = 0.0
+
+    def cpu(self):
+        """CPU seconds used so far by all threads of the child."""
+        try:
+            return time.clock_gettime(self.clock)
+        except OSError:  # it is dead already
+            return self.cpu_mark
+
+    def end(self):
+        """Kill and reap the child and whatever else lives in this box. Returns (end, code)."""
+        os.close(self.requests)
+        os.close(self.replies)
+        # A short grace: a child that has just closed its pipe by exiting still has a status of its own to tell.
+        status = _wait(self.pid, 0.02)
+        if status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            status = _wait(self.pid, None)
+        _sweep()
+        if os.WIFSIGNALED(status):
+            return "signal", os.WTERMSIG(status)
+        return "exit", os.WEXITSTATUS(status)
+
+
+def _wait(pid, seconds):
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(pid, 0 if deadline is None else os.WNOHANG)
+        if done:
+            return status
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.0005)
+
+
+def _sweep():
+    """Kill every other process of the box and reap them all."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _fork(header, payload, null, cell_filter):
+    request_read, request_write = os.pipe()
+    reply_read, reply_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 70
+        try:
+            lockdown.enter(request_read, reply_write, null, header["memory_mb"], cell_filter)
+            sys.modules[header["role"]].serve(payload)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(request_read)
+    os.close(reply_write)
+    os.set_blocking(request_write, False)
+    return _Child(pid, request_write, reply_read, header)
+
+
+def _cut(child, sizes, bodies, expect):
+    """Move whole frames from the child's buffer to ``bodies``. Returns False where the stream makes no sense."""
+    buffer = child.buffer
+    while len(bodies) < expect and len(buffer) >= frames.HEADER:
+        size = int.from_bytes(buffer[: frames.HEADER], "big")
+        if size > child.flood:
+            return False
+        if len(buffer) < frames.HEADER + size:
+            break
+        bodies.append(bytes(buffer[frames.HEADER : frames.HEADER + size]))
+        sizes.append(size)
+        del buffer[: frames.HEADER + size]
+    return True
+
+
+def _gather(child, expect, outgoing):
+    """Pass ``outgoing`` to the child and take ``expect`` frames from it, within its limits."""
+    sizes, bodies, cpus = [], [], []
+    child.cpu_mark = child.cpu()
+    wall_mark = time.monotonic()
+    poller = select.poll()
+    poller.register(child.replies, select.POLLIN)
+    if outgoing:
+        poller.register(child.requests, select.POLLOUT)
+    outgoing = memoryview(outgoing)
+    end, code = "alive", 0
+    while len(bodies) < expect:
+        cpu_left = child.cpu_limit - (child.cpu() - child.cpu_mark)
+        wall_left = child.wall_limit - (time.monotonic() - wall_mark)
+        if cpu_left <= 0 or wall_left <= 0:
+            end = "cpu" if cpu_left <= 0 else "wall"
+            break
+        events = dict(poller.poll(max(1, int(1000 * min(cpu_left, wall_left)))))
+        if child.requests in events:
+            outgoing = _push(child, outgoing)
+            if not outgoing:
+                poller.unregister(child.requests)
+        if child.replies in events:
+            data = os.read(child.replies, 1 << 18)
+            before = len(bodies)
+            child.buffer += data
+            if not data:
+                end = "gone"
+                break
+            if not _cut(child, sizes, bodies, expect) or len(child.buffer) > child.flood:
+                end = "flood"
+                break
+            if len(bodies) > before:
+                now = child.cpu()
+                cpus += [(now - child.cpu_mark) / (len(bodies) - before)] * (len(bodies) - before)
+                child.cpu_mark, wall_mark = now, time.monotonic()
+    if end != "alive":
+        how, code = child.end()
+        end = how if end == "gone" else end
+    return {"end": end, "code": code, "cpu": cpus, "sizes": sizes}, bodies
+
+
+def _push(child, outgoing):
+    try:
+        return outgoing[os.write(child.requests, outgoing) :]
+    except BlockingIOError:
+        return outgoing
+    except BrokenPipeError:
+        return outgoing[len(outgoing) :]
+
+
+def _answer(header, bodies):
+    text = json.dumps(header).encode("ascii")
+    frames.write_all(1, frames.pack(frames.pack(text) + b"".join(bodies)))
+
+
+def _split(body):
+    length = int.from_bytes(body[1 : 1 + frames.HEADER], "big")
+    start = 1 + frames.HEADER
+    return json.loads(body[start : start + length]), body[start + length :]
+
+
+def _serve(null, cell_filter):
+    child = None
+    while (body := frames.read_frame(0)) is not None:
+        kind = body[:1]
+        if kind in (b"S", b"K") and child is not None:
+            child.end()
+            child = None
+        if kind == b"K":
+            continue
+        header, payload = _split(body)
+        del body
+        if kind == b"S":
+            child = _fork(header, payload, null, cell_filter)
+            outgoing = b""
+        else:
+            outgoing = frames.pack(payload)
+        del payload
+        if child is None:
+            _answer({"end": "garbled", "code": 0, "cpu": [], "sizes": []}, [])
+            continue
+        answer, bodies = _gather(child, header["expect"], outgoing)
+        if answer["end"] != "alive":
+            child = None
+        _answer(answer, bodies)
+
+
+def main():
+    """Warm up, say so with one frame, then serve until descriptor 0 ends."""
+    filter_path, uid, gid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    sys.path.extend(sys.argv[4:])
+    lockdown.drop_root(uid, gid)
+    lockdown.follow_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A write to a child that died in the meantime is an error to handle, not a reason to die.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for name in _PRELOAD:
+        __import__(name)
+    with open(filter_path, "rb") as file:
+        cell_filter = lockdown.CellFilter(file.read())
+    null = os.open(os.devnull, os.O_RDWR)
+    gc.collect()
+    gc.freeze()
+    frames.write_all(1, frames.pack(json.dumps({"ready": os.getpid(), "uid": os.getuid()}).encode("ascii")))
+    _serve(null, cell_filter)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""What goes into the executor and what comes out: limits, jobs, verdicts, pass matrices, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from executor.errors import LimitsError
+
+__all__ = [
+    "Call",
+    "CallJob",
+    "CellJob",
+    "Executor",
+    "Limits",
+    "Outcome",
+    "Outputs",
+    "PassMatrix",
+    "RunStats",
+    "Verdict",
+]
+
+
+class Verdict(str, Enum):
+    """Verdict of one cell (one solution against one unit test). The value is its letter in a matrix file."""
+
+    PASS = "P"
+    FAIL = "F"  # an assertion of the test did not hold
+    ERROR = "E"  # the solution (or the test on it) raised, exited or crashed
+    TIMEOUT = "T"
+    RESOURCE = "R"  # memory, output or process limit
+    INVALID = "I"  # the test tests nothing: no assertion was reached that depends on the solution
+    NOT_RUN = "-"
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Limits of one cell. CPU time decides; wall time is the backstop for sleepers."""
+
+    cpu_s: float = 1.0
+    """CPU seconds that one unit test may use in total (solution and judge each)."""
+    wall_s: float = 10.0
+    """Wall-clock seconds that one call, or the loading of a solution, may take."""
+    memory_mb: int = 1024
+    """Address space of one process, MiB."""
+    output_kb: int = 4096
+    """Largest single value that a call may return, KiB."""
+    max_timeouts: int | None = 3
+    """After this many timed-out calls a solution's remaining cells are TIMEOUT unrun; None runs them all."""
+
+    def __post_init__(self) -> None:
+        _check("cpu_s", self.cpu_s, 0.01, 3600)
+        _check("wall_s", self.wall_s, 0.01, 7200)
+        _check("memory_mb", self.memory_mb, 64, 1_048_576)
+        _check("output_kb", self.output_kb, 1, 65_536)
+        if self.max_timeouts is not None:
+            _check("max_timeouts", self.max_timeouts, 1, 1_000_000)
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise LimitsError(f"limit {name} is {value}: expected a value from {low} to {high}")
+
+
+class CellJob(Struct, frozen=True, kw_only=True):
+    """All cells of one problem: every solution against every unit test."""
+
+    job_id: str
+    """Names the job in results and errors; the task id of the problem."""
+    entry_point: str
+    """Name of the function under test."""
+    solutions: tuple[str, ...]
+    """N self-contained sources that define ``entry_point``."""
+    tests: tuple[str, ...]
+    """M sources: ``unittest.TestCase`` classes or bare assert statements, without imports of the solution."""
+    context: str = ""
+    """Trusted source whose other definitions tests may use (imports and helpers of the problem's prompt)."""
+
+
+class Call(Struct, frozen=True):
+    """One call of a solution's function with plain data."""
+
+    args: tuple[Any, ...]
+    """Positional arguments: numbers, strings, bytes, lists, tuples, dicts, sets, None, nested."""
+    function: str = ""
+    """Name of the function; empty means the job's entry point."""
+
+
+class CallJob(Struct, frozen=True, kw_only=True):
+    """Calls to be made on every solution of one problem; outputs come back as data, nothing is judged."""
+
+    job_id: str
+    entry_point: str
+    solutions: tuple[str, ...]
+    calls: tuple[Call, ...]
+
+
+class Outcome(Struct, frozen=True):
+    """What one call did. Exactly one of the three kinds, told by ``kind``."""
+
+    kind: str
+    """``value``, ``raised`` or ``stopped``."""
+    value: Any = None
+    """The returned value as plain data (``kind == "value"``); an :class:`executor.inside.wire.Opaque` where it is none."""
+    error: str = ""
+    """Name of the builtin exception nearest to the one raised (``raised``)."""
+    message: str = ""
+    verdict: Verdict = Verdict.NOT_RUN
+    """TIMEOUT, RESOURCE or ERROR where the process did not answer (``stopped``)."""
+    cpu_s: float = 0.0
+
+
+class Outputs(Struct, frozen=True):
+    """Outcomes of a :class:`CallJob`: ``outcomes[i][k]`` is solution i on call k."""
+
+    job_id: str
+    outcomes: tuple[tuple[Outcome, ...], ...]
+
+
+class RunStats(Struct, frozen=True):
+    """How the cells of one job came about."""
+
+    cells: int = 0
+    """Cells in the matrix (N x M)."""
+    run: int = 0
+    """Cells whose verdict was executed now, one per distinct solution and test."""
+    cached: int = 0
+    """Cells whose verdict came from the cache."""
+    lifted: int = 0
+    """Executed cells judged from call tables."""
+    split: int = 0
+    """Executed cells whose test ran in a judge process apart from the solution."""
+    shared: int = 0
+    """Executed cells whose test had to share one process with the solution (their verdict could be forged)."""
+    unique_solutions: int = 0
+    unique_tests: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: RunStats) -> RunStats:
+        names = self.__struct_fields__
+        return RunStats(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
+class PassMatrix(Struct, frozen=True, eq=False):
+    """Verdicts of one problem.
+
+    ``letters`` has shape (N, M), dtype ``uint8``: the ASCII code of each verdict's letter.
+    ``shared`` has shape (N, M), dtype ``bool``: the verdict came from a process that also ran the solution.
+    """
+
+    job_id: str
+    letters: NDArray[np.uint8]
+    shared: NDArray[np.bool_]
+    stats: RunStats = RunStats()
+
+    @classmethod
+    def from_rows(cls, job_id: str, rows: Iterable[str], tests: int | None = None) -> PassMatrix:
+        """Build a matrix from one string of letters per solution.
+
+        Raises:
+            ValueError: rows of unequal length, or a letter that is no verdict.
+        """
+        strings = list(rows)
+        width = tests if tests is not None else len(strings[0]) if strings else 0
+        known = {verdict.value for verdict in Verdict}
+        for number, row in enumerate(strings):
+            if len(row) != width:
+                raise ValueError(f"row {number} has {len(row)} letters, expected {width}")
+            if unknown := set(row) - known:
+                raise ValueError(
+                    f"row {number} has {sorted(unknown)[0]!r}, expected letters of {''.join(sorted(known))}"
+                )
+        flat = np.frombuffer("".join(strings).encode("ascii"), dtype=np.uint8)
+        letters = flat.reshape(len(strings), width).copy()
+        return cls(job_id, letters, np.zeros(letters.shape, dtype=np.bool_))
+
+    @property
+    def passed(self) -> NDArray[np.bool_]:
+        """E of the literature: shape (N, M), True where solution i passes test j."""
+        return self.letters == ord(Verdict.PASS.value)
+
+    @property
+    def executed(self) -> NDArray[np.bool_]:
+        """Shape (N, M): False where the cell was not run or its test tests nothing."""
+        return (self.letters != ord(Verdict.NOT_RUN.value)) & (self.letters != ord(Verdict.INVALID.value))
+
+    def rows(self) -> list[str]:
+        """One string of M letters per solution, as in the matrix file."""
+        return [bytes(row).decode("ascii") for row in self.letters]
+
+    def count(self, verdict: Verdict) -> int:
+        """Number of cells with this verdict."""
+        return int(np.count_nonzero(self.letters == ord(verdict.value)))
+
+
+class Executor(Protocol):
+    """Runs jobs. One contract for the sandbox and for the shipped fake; tests/conformance holds both to it."""
+
+    def run(self, jobs: Iterable[CellJob]) -> Iterator[PassMatrix]:
+        """Yield one matrix per job, as jobs finish (any order).
+
+        Raises:
+            SandboxError: the sandbox failed; matrices yielded before stay valid.
+        """
+        ...
+
+    def call(self, jobs: Iterable[CallJob]) -> Iterator[Outputs]:
+        """Yield the outputs of each job, as jobs finish (any order). Raises as :meth:`run`."""
+        ...
+
+    def close(self) -> None:
+        """End every process this executor started. Idempotent."""
+        ...
+
+    def __enter__(self) -> Executor: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

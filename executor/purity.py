@@ -1,0 +1,198 @@
+"""Static look at a solution: which solutions are the same program, and which keep state between calls (pure)."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+
+from msgspec import Struct
+
+__all__ = ["LARGEST_PARSED", "SolutionFacts", "defined_names", "look_at", "parse"]
+
+LARGEST_PARSED = 200_000
+"""Characters of source that are parsed on the host; longer texts are judged in the box without a look."""
+_DEEPEST_NESTING = 100
+"""Brackets within brackets; Python's own tokenizer stops at 200."""
+_IMMUTABLE = (ast.Constant, ast.Name, ast.Attribute)
+_QUIET_MODULES = frozenset(
+    [
+        "__future__",
+        "abc",
+        "array",
+        "bisect",
+        "cmath",
+        "collections",
+        "copy",
+        "dataclasses",
+        "enum",
+        "fractions",
+        "functools",
+        "hashlib",
+        "heapq",
+        "itertools",
+        "math",
+        "numbers",
+        "numpy",
+        "operator",
+        "re",
+        "statistics",
+        "string",
+        "textwrap",
+        "typing",
+        "typing_extensions",
+        "unicodedata",
+    ]
+)
+"""Modules whose functions neither keep state for the caller nor depend on time or chance."""
+_LOUD_NAMES = frozenset(
+    [
+        "exec",
+        "eval",
+        "globals",
+        "vars",
+        "setattr",
+        "delattr",
+        "open",
+        "input",
+        "getcontext",
+        "setrecursionlimit",
+        "__import__",
+        "__dict__",
+        "__defaults__",
+    ]
+)
+
+
+class SolutionFacts(Struct, frozen=True):
+    """What can be told of a solution without running it."""
+
+    key: str
+    """Equal for solutions that differ only in comments, docstrings and formatting."""
+    stateless: bool
+    """True where a call cannot change what a later call in the same process returns, as far as the source shows."""
+
+
+def look_at(source: str) -> SolutionFacts:
+    """Describe one solution. Text that does not parse is its own key and counts as stateful."""
+    tree = parse(source)
+    if tree is None:
+        return SolutionFacts(_digest("text", source), False)
+    try:
+        stateless = not _keeps_state(tree)
+        if "__doc__" not in source:
+            _drop_docstrings(tree)
+        return SolutionFacts(_digest("tree", ast.dump(tree)), stateless)
+    except RecursionError:
+        return SolutionFacts(_digest("text", source), False)
+
+
+def parse(source: str) -> ast.Module | None:
+    """Parse text of unknown origin; None where it does not parse or is not safe to try."""
+    if len(source) > LARGEST_PARSED or _nesting(source) > _DEEPEST_NESTING:
+        return None
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return None
+
+
+def _nesting(source: str) -> int:
+    depth = deepest = 0
+    for character in source:
+        if character in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in ")]}":
+            depth -= 1
+    return deepest
+
+
+def _digest(kind: str, text: str) -> str:
+    return hashlib.sha256(f"{kind}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.body:
+            first = node.body[0]
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body[0:1] = [] if len(node.body) > 1 else [ast.Pass()]
+
+
+def _keeps_state(tree: ast.Module) -> bool:
+    return any(not _quiet_statement(node) for node in tree.body) or any(_loud(node) for node in ast.walk(tree))
+
+
+def _quiet_statement(node: ast.stmt) -> bool:
+    """A module-level statement that leaves nothing mutable behind."""
+    if isinstance(node, (ast.FunctionDef, ast.Import, ast.ImportFrom, ast.Pass)):
+        return True
+    if isinstance(node, (ast.Expr, ast.Assert)):
+        # A call of functions that keep no state, as in print(f(3)), leaves none behind either.
+        return True
+    if isinstance(node, ast.Assign):
+        return _frozen_value(node.value)
+    if isinstance(node, ast.AnnAssign):
+        return node.value is None or _frozen_value(node.value)
+    return False
+
+
+def _frozen_value(node: ast.expr) -> bool:
+    if isinstance(node, ast.Tuple):
+        return all(_frozen_value(item) for item in node.elts)
+    if isinstance(node, ast.UnaryOp):
+        return _frozen_value(node.operand)
+    if isinstance(node, ast.BinOp):
+        return _frozen_value(node.left) and _frozen_value(node.right)
+    return isinstance(node, _IMMUTABLE)
+
+
+def _loud(node: ast.AST) -> bool:
+    """A construct that may keep state, or depend on time or chance, anywhere in the source."""
+    if isinstance(node, ast.Global):
+        return True
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        defaults = [*node.args.defaults, *(value for value in node.args.kw_defaults if value is not None)]
+        decorated = not isinstance(node, ast.Lambda) and any(not _quiet_decorator(item) for item in node.decorator_list)
+        return decorated or any(not _frozen_value(value) for value in defaults)
+    if isinstance(node, ast.Import):
+        return any(alias.name.split(".")[0] not in _QUIET_MODULES for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "").split(".")[0] not in _QUIET_MODULES
+    if isinstance(node, ast.Attribute):
+        # Any store to an attribute may hang state on a function, class or module.
+        return not isinstance(node.ctx, ast.Load) or node.attr in _LOUD_NAMES
+    return isinstance(node, ast.Name) and node.id in _LOUD_NAMES
+
+
+def _quiet_decorator(node: ast.expr) -> bool:
+    target = node.func if isinstance(node, ast.Call) else node
+    name = target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
+    return name in ("lru_cache", "cache", "staticmethod", "classmethod", "property", "wraps")
+
+
+def defined_names(source: str) -> frozenset[str]:
+    """Names that a source binds at its top level by imports, functions, classes and assignments.
+
+    ``*`` is among them where it imports names that the source does not spell out.
+    """
+    tree = parse(source)
+    names: set[str] = set()
+    if tree is not None and any(
+        alias.name == "*" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
+    ):
+        names.add("*")
+    for node in [] if tree is None else tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        else:
+            names |= {
+                part.id for part in ast.walk(node) if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)
+            }
+    return frozenset(names)

@@ -1,0 +1,213 @@
+"""What is done with boxes for one solution: calls in a batch, a test in the judge, a test in one process with it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from executor.box import Box, Replies
+from executor.classify import end_letter, load_failure, verdict_of
+from executor.errors import BoxDied, SandboxError
+from executor.lift import Program
+from executor.model import Limits
+from executor.policy import BoxPlan
+from executor.purity import defined_names
+
+__all__ = ["Answer", "Sessions"]
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_CANARY = "def canary(x):\n    return x + 1\n"
+
+
+class Answer(Struct, frozen=True):
+    """What came of one call: a frame of the solution's, or the letter of a process that did not answer."""
+
+    frame: bytes = b""
+    letter: str = ""
+    cpu_s: float = 0.0
+    loading: bool = False
+    """The solution ended or failed while it was loaded: every other call of it does the same."""
+
+
+class Sessions:
+    """Two boxes: one in which solutions run, one in which tests do. They cannot see each other.
+
+    Every method raises :class:`SandboxError` where the sandbox fails for good.
+    """
+
+    def __init__(self, plan: BoxPlan, limits: Limits) -> None:
+        self._limits = limits
+        self._solutions = Box(plan, limits)
+        self._judges = Box(plan, limits)
+        self._loaded: tuple[str, str] | None = None
+        """Source and entry point of the solution whose process is alive and may serve further tests."""
+        self._exports: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """End both boxes. Idempotent."""
+        self._solutions.close()
+        self._judges.close()
+        self._loaded = None
+
+    def batch(self, source: str, entry_point: str, calls: Sequence[str]) -> list[Answer]:
+        """Make calls of one solution, in as few processes as they allow; one answer per call, in order.
+
+        ``calls`` are requests' JSON texts, ``[function, arguments, keywords]``.
+        """
+        try:
+            return self._batch(source, entry_point, calls)
+        except BoxDied as error:
+            _log.warning("a box died under a batch of %d calls, they run one by one: %s", len(calls), error)
+            return [self._alone(source, entry_point, call) for call in calls]
+
+    def _alone(self, source: str, entry_point: str, call: str) -> Answer:
+        try:
+            return self._batch(source, entry_point, [call])[0]
+        except BoxDied:
+            self._check_canary()
+            return Answer(letter="R")
+
+    def _batch(self, source: str, entry_point: str, calls: Sequence[str]) -> list[Answer]:
+        self._loaded = None
+        self._solutions.start()
+        answers: list[Answer] = []
+        timeouts, limit = 0, self._limits.max_timeouts
+        while len(answers) < len(calls):
+            rest = calls[len(answers) :]
+            replies = self._solutions.start_child("solution", self._payload(source, entry_point, rest), 1 + len(rest))
+            letter = load_failure(replies.frames[0])[0] if replies.frames else end_letter(replies)
+            if letter:
+                return answers + [Answer(letter=letter, loading=True)] * len(rest)
+            answers += [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames[1:], replies.cpu_s[1:])]
+            if replies.end == "alive":
+                break
+            letter = end_letter(replies)
+            answers.append(Answer(letter=letter))
+            timeouts += 1
+            if limit is not None and timeouts >= limit:
+                answers += [Answer(letter=letter)] * (len(calls) - len(answers))
+        return answers
+
+    def _payload(self, source: str, entry_point: str, calls: Sequence[str]) -> bytes:
+        head = json.dumps(
+            {"source": source, "entry_point": entry_point, "limit": self._limits.output_kb * 1024},
+            separators=(",", ":"),
+        )
+        # Requests are JSON texts already: [function, arguments, keywords] becomes [..., copy_back=false].
+        return f'{head[:-1]},"calls":[{",".join(call[:-1] + ",false]" for call in calls)}]}}'.encode("ascii")
+
+    def judge(
+        self, source: str, entry_point: str, context: str, test: str, program: Program, *, reuse: bool
+    ) -> tuple[str, bool]:
+        """Run a test that is a program. Returns its letter, and whether it shared a process with the solution.
+
+        ``reuse``: the solution keeps no state, so one process of it may serve several tests.
+        """
+        return self._twice(lambda: self._judge(source, entry_point, context, test, program, reuse))
+
+    def _twice(self, run: Callable[[], tuple[str, bool]]) -> tuple[str, bool]:
+        """Run a cell; if a box dies under it, run it alone once more; only then blame it."""
+        for _ in range(2):
+            try:
+                self._solutions.start()
+                self._judges.start()
+                return run()
+            except BoxDied as error:
+                _log.warning("a box died under a cell: %s", error)
+                self.close()
+        self._check_canary()
+        return "R", False
+
+    def _check_canary(self) -> None:
+        """Tell a box that dies of one cell from a sandbox that does not work.
+
+        Raises:
+            SandboxError: an ordinary cell dies too.
+        """
+        self.close()
+        try:
+            self._solutions.start()
+            payload = self._payload(_CANARY, "canary", ['["",{"t":[1]},{"d":[]}]'])
+            replies = self._solutions.start_child("solution", payload, 2)
+        except BoxDied as error:
+            raise SandboxError(f"the sandbox does not hold an ordinary program: {error}") from error
+        if replies.frames[1:] != (b'["v",2]',):
+            raise SandboxError(f"the sandbox gave {replies.frames!r} for a known program; run: coderm doctor")
+
+    def _judge(
+        self, source: str, entry_point: str, context: str, test: str, program: Program, reuse: bool
+    ) -> tuple[str, bool]:
+        if program.same_process:
+            return self._shared(source, context, test), True
+        letter = self._load(source, entry_point, reuse)
+        if letter:
+            return letter, False
+        wanted = set(program.names)
+        if wanted & self._exports["classes"] - defined_names(context):
+            return self._shared(source, context, test), True
+        task = {
+            "test": test,
+            "entry_point": entry_point,
+            "context": context,
+            "functions": sorted(wanted & self._exports["functions"]),
+            "modules": {name: module for name, module in self._exports["modules"].items() if name in wanted},
+        }
+        letter = self._converse(self._judges.start_child("judge", json.dumps(task).encode("ascii"), 1))
+        if not reuse:
+            self._loaded = None
+        if letter == "shared":
+            return self._shared(source, context, test), True
+        return letter, False
+
+    def _load(self, source: str, entry_point: str, reuse: bool) -> str:
+        """Have a process of the solution ready; a letter where it cannot be loaded."""
+        if reuse and self._loaded == (source, entry_point):
+            return ""
+        self._loaded = None
+        replies = self._solutions.start_child("solution", self._payload(source, entry_point, []), 1)
+        if not replies.frames:
+            return end_letter(replies)
+        letter, self._exports = load_failure(replies.frames[0])
+        if not letter:
+            self._loaded = (source, entry_point)
+        return letter
+
+    def _converse(self, judge: Replies) -> str:
+        """Carry the judge's calls to the solution and its answers back, until the verdict."""
+        judge_cpu = solution_cpu = 0.0
+        while judge.frames:
+            judge_cpu += sum(judge.cpu_s)
+            if max(judge_cpu, solution_cpu) > self._limits.cpu_s:
+                self._judges.stop_child()
+                return "T"
+            request = _call_of(judge.frames[0])
+            if request is None:
+                return verdict_of(judge.frames[0])
+            replies = self._solutions.ask(request)
+            solution_cpu += sum(replies.cpu_s)
+            if replies.frames:
+                judge = self._judges.ask(replies.frames[0])
+            else:
+                self._loaded = None
+                judge = self._judges.ask(json.dumps(["stopped", end_letter(replies)]).encode("ascii"))
+        return end_letter(judge)
+
+    def _shared(self, source: str, context: str, test: str) -> str:
+        self._loaded = None
+        payload = json.dumps({"source": source, "context": context, "test": test}).encode("ascii")
+        replies = self._solutions.start_child("shared", payload, 1)
+        letter = verdict_of(replies.frames[0]) if replies.frames else end_letter(replies)
+        self._solutions.stop_child()
+        return letter
+
+
+def _call_of(frame: bytes) -> bytes | None:
+    """Turn the judge's ``["call", function, arguments, keywords]`` into a request; None where it is no call."""
+    if not frame.startswith(b'["call",') or not frame.endswith(b"]"):
+        return None
+    return b"[" + frame[len(b'["call",') : -1] + b",true]"
