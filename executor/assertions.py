@@ -28,8 +28,8 @@ def _not_almost_equal(first: Any, second: Any, places: int | None = None, delta:
     if delta is not None:
         if places is not None:
             raise TypeError("specify delta or places not both")
-        return not first == second and bool(abs(first - second) > delta)
-    return not first == second and bool(round(abs(first - second), 7 if places is None else places) != 0)
+        return first != second and bool(abs(first - second) > delta)
+    return first != second and bool(round(abs(first - second), 7 if places is None else places) != 0)
 
 
 def _count_equal(first: Any, second: Any) -> bool:

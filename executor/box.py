@@ -48,7 +48,7 @@ class Replies(Struct, frozen=True):
 
 
 class Box:
-    """One bubblewrap with a zygote in it. One child at a time; use :meth:`start_child`, :meth:`ask`, :meth:`stop_child`.
+    """One bubblewrap with a zygote in it, which has one child at a time.
 
     Every method raises :class:`BoxDied` where the box itself fails; :meth:`close` never does.
     """

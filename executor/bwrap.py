@@ -23,8 +23,8 @@ PACKAGES = ("numpy",)
 _UNSHARE_REMEDY = (
     "user namespaces are needed: on Ubuntu 24.04 and later add an AppArmor profile that grants 'userns' to {bwrap} "
     "(or: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0); on Debian: sysctl -w "
-    "kernel.unprivileged_userns_clone=1; in Docker: run with --security-opt seccomp=PROFILE that allows clone, unshare, "
-    "mount and pivot_root, or --privileged"
+    "kernel.unprivileged_userns_clone=1; in Docker: run with --security-opt seccomp=PROFILE that allows clone, "
+    "unshare, mount and pivot_root, or --privileged"
 )
 
 

@@ -125,5 +125,5 @@ class VerdictCache:
 
 def _unpack(cells: bytes) -> Iterator[tuple[bytes, tuple[str, str]]]:
     for at in range(0, len(cells) - _CELL + 1, _CELL):
-        letter, mode = cells[at + _TEST : at + _CELL].decode("ascii")
-        yield cells[at : at + _TEST], (letter, mode)
+        cell = cells[at + _TEST : at + _CELL].decode("ascii")
+        yield cells[at : at + _TEST], (cell[0], cell[1])

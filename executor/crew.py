@@ -33,6 +33,9 @@ class _Worker:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+        self.busy = threading.Lock()
+        """Held while a shard is served: a run that was abandoned may still have one with this worker."""
 
     def ask(self, shard: Request) -> Response:
         """Have the shard served; raises OSError or EOFError where the process dies."""
@@ -43,9 +46,12 @@ class _Worker:
         frame = read_frame(process.stdout.fileno())
         if frame is None:
             raise EOFError("the worker process ended")
-        return _RESPONSES.decode(frame)
+        answer: Response = _RESPONSES.decode(frame)
+        return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise SandboxError("this executor is closed; open another")
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _BOOT.format(path=[path for path in sys.path if path])],
@@ -60,7 +66,12 @@ class _Worker:
         return self._process
 
     def close(self) -> None:
-        """Kill the process; its boxes die with it. Idempotent."""
+        """Kill the process, for good. Idempotent."""
+        self._closed = True
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the process; its boxes die with it, and the next shard starts another."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -76,7 +87,6 @@ class Crew:
 
     def __init__(self, size: int, limits: Limits) -> None:
         self._workers = [_Worker(limits) for _ in range(size)]
-        self._closed = False
 
     def map(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
         """Serve ``(ticket, shard)`` pairs, yield ``(ticket, answer)`` in order of completion.
@@ -87,8 +97,6 @@ class Crew:
         Raises:
             SandboxError: a box, or a worker, failed for good.
         """
-        if self._closed:
-            raise SandboxError("this executor is closed; open another")
         todo: queue.SimpleQueue[tuple[Any, Request] | None] = queue.SimpleQueue()
         done: queue.SimpleQueue[tuple[Any, Response | BaseException]] = queue.SimpleQueue()
         threads = [
@@ -100,16 +108,15 @@ class Crew:
         try:
             yield from _pump(tickets, todo, done, ahead=2 * len(threads))
         finally:
+            # Not joined: after an error or an interrupt a thread may still wait for its worker, and nobody for it.
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    todo.get_nowait()
             for _ in threads:
                 todo.put(None)
-            if sys.exc_info()[0] is not None:
-                self.close()
-            for thread in threads:
-                thread.join()
 
     def close(self) -> None:
         """Kill all workers. Idempotent."""
-        self._closed = True
         for worker in self._workers:
             worker.close()
 
@@ -159,9 +166,10 @@ def _insist(worker: _Worker, shard: Request) -> Response:
     """Serve a shard; where the worker process dies under it, once more with a new one."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            answer = worker.ask(shard)
-        except (OSError, EOFError, msgspec.MsgspecError) as error:
-            worker.close()
+            with worker.busy:
+                answer = worker.ask(shard)
+        except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
+            worker.kill()
             _log.warning("a worker process died (%s), attempt %d of %d", error, attempt, _ATTEMPTS)
             continue
         if isinstance(answer, Failure):

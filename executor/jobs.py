@@ -16,7 +16,7 @@ from executor.inside import wire
 from executor.model import CallJob, CellJob, Limits, Outcome, PassMatrix, RunStats, Verdict
 from executor.purity import look_at
 
-__all__ = ["CellPlan", "call_texts", "outcome_rows"]
+__all__ = ["CellPlan", "call_texts", "outcome_rows", "sendable"]
 
 _SHARD = 16
 """Distinct solutions per shard: small enough to keep all workers busy to the end of a job."""
@@ -30,11 +30,12 @@ class CellPlan:
     def __init__(self, job: CellJob, limits: Limits, cache: VerdictCache | None) -> None:
         self._job = job
         self._cache = cache
-        facts = [look_at(solution) for solution in job.solutions]
+        solutions = [sendable(solution) for solution in job.solutions]
+        facts = [look_at(solution) for solution in solutions]
         first: dict[str, int] = {}
         self._row_of = [first.setdefault(fact.key, len(first)) for fact in facts]
         texts: dict[str, int] = {}
-        self._column_of = [texts.setdefault(test, len(texts)) for test in job.tests]
+        self._column_of = [texts.setdefault(sendable(test), len(texts)) for test in job.tests]
         self._tests = tuple(texts)
         self._keys = [solution_key(key, job.entry_point, job.context, limits) for key in first]
         self._test_keys = [test_key(test) for test in self._tests]
@@ -44,9 +45,7 @@ class CellPlan:
         self._run = np.zeros(shape, dtype=np.bool_)
         if cache is not None:
             self._recall(cache)
-        sources = {
-            row: Source(job.solutions[i], facts[i].stateless) for i, row in reversed(list(enumerate(self._row_of)))
-        }
+        sources = {row: Source(solutions[i], facts[i].stateless) for i, row in reversed(list(enumerate(self._row_of)))}
         self.shards, self._rows = self._make_shards(sources)
         self.open_shards = len(self.shards)
 
@@ -102,6 +101,15 @@ class CellPlan:
             seconds=seconds,
         )
         return PassMatrix(self._job.job_id, letters, self._modes[index] == ord("x"), stats)
+
+
+def sendable(source: str) -> str:
+    """Return the source, or, where it holds lone surrogates and so is no program at all, one that is none either."""
+    try:
+        source.encode("utf-8")
+    except UnicodeEncodeError:
+        return "\0"
+    return source
 
 
 def call_texts(job: CallJob) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ __all__ = [
 class Verdict(str, Enum):
     """Verdict of one cell (one solution against one unit test). The value is its letter in a matrix file."""
 
-    PASS = "P"
+    PASS = "P"  # noqa: S105 - no password
     FAIL = "F"  # an assertion of the test did not hold
     ERROR = "E"  # the solution (or the test on it) raised, exited or crashed
     TIMEOUT = "T"
@@ -106,7 +106,7 @@ class Outcome(Struct, frozen=True):
     kind: str
     """``value``, ``raised`` or ``stopped``."""
     value: Any = None
-    """The returned value as plain data (``kind == "value"``); an :class:`executor.inside.wire.Opaque` where it is none."""
+    """The returned value as plain data (``value``); :class:`executor.inside.wire.Opaque` where it is none."""
     error: str = ""
     """Name of the builtin exception nearest to the one raised (``raised``)."""
     message: str = ""
@@ -182,12 +182,12 @@ class PassMatrix(Struct, frozen=True, eq=False):
     @property
     def passed(self) -> NDArray[np.bool_]:
         """E of the literature: shape (N, M), True where solution i passes test j."""
-        return self.letters == ord(Verdict.PASS.value)
+        return np.equal(self.letters, ord(Verdict.PASS.value))
 
     @property
     def executed(self) -> NDArray[np.bool_]:
         """Shape (N, M): False where the cell was not run or its test tests nothing."""
-        return (self.letters != ord(Verdict.NOT_RUN.value)) & (self.letters != ord(Verdict.INVALID.value))
+        return np.isin(self.letters, [ord(Verdict.NOT_RUN.value), ord(Verdict.INVALID.value)], invert=True)
 
     def rows(self) -> list[str]:
         """One string of M letters per solution, as in the matrix file."""

@@ -11,7 +11,7 @@ from executor.view import View
 
 __all__ = ["GUEST_ID", "INSIDE", "BoxPlan", "box_argv"]
 
-INSIDE = "/box"
+INSIDE = "/box/inside"
 """Where :mod:`executor.inside` appears in the box."""
 FILTER = "/box-filter.bpf"
 """Where the cell's seccomp program appears in the box."""
@@ -19,6 +19,9 @@ PACKAGES = "/packages"
 """Where third-party packages that solutions may import appear in the box."""
 GUEST_ID = 65534
 """User and group of everything in the box: nobody."""
+# Without -I, which would ignore PYTHONHASHSEED. The environment holds nothing of the host's, and the working folder is
+# not on the path.
+_BOOT = "import sys; sys.path[:1] = ['/box']; from inside.zygote import main; main(sys.argv[1:])"
 _DEVICES = ("/dev/null", "/dev/urandom")
 _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
@@ -55,7 +58,7 @@ def box_argv(plan: BoxPlan, seccomp_fd: int) -> list[str]:
         *_mounts(plan),
         *("--remount-ro", "/", "--chdir", "/"),
         *("--seccomp", str(seccomp_fd)),
-        *("--", plan.view.python, "-I", "-S", "-B", "-X", "utf8", f"{INSIDE}/zygote.py"),
+        *("--", plan.view.python, "-s", "-S", "-B", "-X", "utf8", "-c", _BOOT),
         *(FILTER, str(GUEST_ID), str(GUEST_ID), PACKAGES),
     ]
 

@@ -13,7 +13,7 @@ from executor.bwrap import box_plan
 from executor.cache import VerdictCache
 from executor.cells import CallShard, ShardCells, ShardReplies, Source
 from executor.crew import Crew
-from executor.jobs import CellPlan, call_texts, outcome_rows
+from executor.jobs import CellPlan, call_texts, outcome_rows, sendable
 from executor.model import CallJob, CellJob, Limits, Outputs, PassMatrix
 from executor.purity import look_at
 
@@ -75,7 +75,8 @@ class LocalExecutor:
 
         def tickets() -> Iterator[tuple[Any, Any]]:
             for number, job in enumerate(jobs):
-                facts = [look_at(solution) for solution in job.solutions]
+                solutions = [sendable(solution) for solution in job.solutions]
+                facts = [look_at(solution) for solution in solutions]
                 first = {fact.key: index for index, fact in reversed(list(enumerate(facts)))}
                 unique = sorted(first.values())
                 places = {facts[index].key: place for place, index in enumerate(unique)}
@@ -85,7 +86,7 @@ class LocalExecutor:
                 if not unique:
                     yield (number, 0, 0), None
                 for at in range(0, len(unique), _CALL_CHUNK):
-                    sources = [Source(job.solutions[i], facts[i].stateless) for i in unique[at : at + _CALL_CHUNK]]
+                    sources = [Source(solutions[i], facts[i].stateless) for i in unique[at : at + _CALL_CHUNK]]
                     yield (number, at, len(sources)), CallShard(job.entry_point, tuple(sources), texts)
 
         for (number, at, count), answer in self._crew.map(tickets()):

@@ -15,51 +15,17 @@ _DEEPEST_NESTING = 100
 """Brackets within brackets; Python's own tokenizer stops at 200."""
 _IMMUTABLE = (ast.Constant, ast.Name, ast.Attribute)
 _QUIET_MODULES = frozenset(
-    [
-        "__future__",
-        "abc",
-        "array",
-        "bisect",
-        "cmath",
-        "collections",
-        "copy",
-        "dataclasses",
-        "enum",
-        "fractions",
-        "functools",
-        "hashlib",
-        "heapq",
-        "itertools",
-        "math",
-        "numbers",
-        "numpy",
-        "operator",
-        "re",
-        "statistics",
-        "string",
-        "textwrap",
-        "typing",
-        "typing_extensions",
-        "unicodedata",
-    ]
+    """
+    __future__ abc array bisect cmath collections copy dataclasses enum fractions functools hashlib heapq
+    itertools math numbers numpy operator re statistics string textwrap typing typing_extensions unicodedata
+    """.split()
 )
 """Modules whose functions neither keep state for the caller nor depend on time or chance."""
 _LOUD_NAMES = frozenset(
-    [
-        "exec",
-        "eval",
-        "globals",
-        "vars",
-        "setattr",
-        "delattr",
-        "open",
-        "input",
-        "getcontext",
-        "setrecursionlimit",
-        "__import__",
-        "__dict__",
-        "__defaults__",
-    ]
+    """
+    exec eval globals vars setattr delattr open input getcontext setrecursionlimit __import__ __dict__
+    __defaults__
+    """.split()
 )
 
 

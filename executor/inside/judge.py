@@ -4,15 +4,19 @@ It runs in another box than the solution. Frames it writes: ``["call", function,
 through descriptor 3; and one ``["verdict", letter, calls]`` at the end.
 """
 
+from __future__ import annotations
+
 import builtins
 import importlib
 import json
 import sys
 from collections import deque
+from collections.abc import Callable
+from typing import Any, NoReturn
 
-import wire
-from frames import pack, read_frame, write_all
-from unit import PRELUDE, run_test
+from . import wire
+from .frames import pack, read_frame, write_all
+from .unit import PRELUDE, run_test
 
 __all__ = ["serve"]
 
@@ -24,11 +28,11 @@ class _Stopped(BaseException):
 class _Session:
     """The proxies' link to the solution."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.calls = 0
-        self.letter = None
+        self.letter: str | None = None
 
-    def call(self, function, args, kwargs):
+    def call(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.letter is not None:
             raise _Stopped
         self.calls += 1
@@ -49,12 +53,12 @@ class _Session:
                 _copy_back(mine, wire.decode(after))
         return wire.decode(reply[1])
 
-    def _stop(self, letter):
+    def _stop(self, letter: str) -> NoReturn:
         self.letter = letter
         raise _Stopped
 
 
-def _exception(name, message):
+def _exception(name: Any, message: Any) -> BaseException:
     kind = getattr(builtins, name, Exception) if isinstance(name, str) else Exception
     if not (isinstance(kind, type) and issubclass(kind, BaseException)):
         kind = Exception
@@ -64,7 +68,7 @@ def _exception(name, message):
         return next(base for base in kind.__mro__ if base in (ValueError, OSError, Exception))(message)
 
 
-def _copy_back(mine, after):
+def _copy_back(mine: Any, after: Any) -> None:
     """Give the caller's containers the contents that the solution left in its copies."""
     if type(mine) is not type(after):
         return
@@ -83,7 +87,7 @@ def _copy_back(mine, after):
         _copy_back_dict(mine, after)
 
 
-def _copy_back_dict(mine, after):
+def _copy_back_dict(mine: dict[Any, Any], after: dict[Any, Any]) -> None:
     kept = {key: mine[key] for key in after if key in mine}
     mine.clear()
     for key, item in after.items():
@@ -94,15 +98,15 @@ def _copy_back_dict(mine, after):
         mine[key] = item
 
 
-def _proxy(session, name):
-    def function(*args, **kwargs):
+def _proxy(session: _Session, name: str) -> Callable[..., Any]:
+    def function(*args: Any, **kwargs: Any) -> Any:
         return session.call(name, args, kwargs)
 
     function.__name__ = function.__qualname__ = name
     return function
 
 
-def _namespace(task, session):
+def _namespace(task: dict[str, Any], session: _Session) -> dict[str, Any]:
     namespace = dict(PRELUDE)
     for name, module in task["modules"].items():
         if module in sys.stdlib_module_names:
@@ -114,7 +118,7 @@ def _namespace(task, session):
     return namespace
 
 
-def serve(payload):
+def serve(payload: bytes) -> None:
     """Role ``judge``. Payload: JSON with the test, the entry point, the context, further names of the solution."""
     task = json.loads(payload)
     session = _Session()

@@ -1,9 +1,12 @@
 """What a freshly forked child gives up before it runs a line of foreign code."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import resource
 import signal
+from typing import Any
 
 __all__ = ["CellFilter", "drop_root", "enter", "follow_parent"]
 
@@ -25,26 +28,26 @@ class _Program(ctypes.Structure):
 class CellFilter:
     """The seccomp program of a cell, loaded once by the zygote and installed by each child."""
 
-    def __init__(self, code):
+    def __init__(self, code: bytes) -> None:
         if not code or len(code) % 8:
             raise ValueError(f"seccomp program of {len(code)} bytes: expected a multiple of 8")
         self._buffer = ctypes.create_string_buffer(code, len(code))
         self._program = _Program(len(code) // 8, ctypes.addressof(self._buffer))
         self._prctl = ctypes.CDLL(None, use_errno=True).prctl
 
-    def install(self):
+    def install(self) -> None:
         """Bind this process and all its threads to the program, for good. Raises OSError."""
         _prctl(self._prctl, _PR_SET_NO_NEW_PRIVS, 1)
         _prctl(self._prctl, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(self._program))
 
 
-def _prctl(function, option, *arguments):
+def _prctl(function: Any, option: int, *arguments: Any) -> None:
     if function(option, *arguments, *(0,) * (4 - len(arguments))) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl({option}): {os.strerror(number)}")
 
 
-def drop_root(uid, gid):
+def drop_root(uid: int, gid: int) -> None:
     """Become a real unprivileged user where the box was started by root. The capabilities go with the user id."""
     if os.getuid() != 0:
         return
@@ -53,14 +56,14 @@ def drop_root(uid, gid):
     os.setresuid(uid, uid, uid)
 
 
-def follow_parent():
+def follow_parent() -> None:
     """Die when the parent dies. Has to be asked for again after a change of user, which clears it."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     _prctl(prctl, _PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(prctl, _PR_SET_DUMPABLE, 0)
 
 
-def enter(requests, replies, null, memory_mb, cell_filter):
+def enter(requests: int, replies: int, null: int, memory_mb: int, cell_filter: CellFilter) -> None:
     """Leave the child with descriptors 0-2 on the null device, 3 to read requests, 4 to write replies; then lock."""
     for number in (0, 1, 2):
         os.dup2(null, number)
@@ -80,5 +83,5 @@ def enter(requests, replies, null, memory_mb, cell_filter):
     cell_filter.install()
 
 
-def _limit(which, value):
+def _limit(which: int, value: int) -> None:
     resource.setrlimit(which, (value, value))

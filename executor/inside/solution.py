@@ -3,21 +3,24 @@
 It holds two descriptors: requests to read (3) and replies to write (4). No verdict travels on either.
 """
 
+from __future__ import annotations
+
 import builtins
 import json
 import random
 import sys
 import types
+from typing import Any
 
-import wire
-from frames import pack, read_frame, write_all
+from . import wire
+from .frames import pack, read_frame, write_all
 
 __all__ = ["load", "serve"]
 
 _EXPORTS = 200
 
 
-def load(source, name="solution"):
+def load(source: str, name: str = "solution") -> types.ModuleType:
     """Execute ``source`` as a module of its own and return it. Raises whatever the source raises."""
     module = types.ModuleType(name)
     sys.modules[name] = module
@@ -26,9 +29,11 @@ def load(source, name="solution"):
     return module
 
 
-def exports(module):
+def exports(module: types.ModuleType) -> dict[str, Any]:
     """Tell which top-level names are functions, classes and modules: tests may use more than the entry point."""
-    functions, classes, modules = [], [], {}
+    functions: list[str] = []
+    classes: list[str] = []
+    modules: dict[str, str] = {}
     for name, value in list(module.__dict__.items())[:_EXPORTS]:
         if not isinstance(name, str) or name.startswith("__"):
             continue
@@ -41,23 +46,23 @@ def exports(module):
     return {"functions": functions, "classes": classes, "modules": modules}
 
 
-def nearest_builtin(error):
+def nearest_builtin(error: BaseException) -> str:
     """Name of the nearest builtin class of an exception: the only part of its type that crosses."""
     for kind in type(error).__mro__:
         if getattr(builtins, kind.__name__, None) is kind:
-            return kind.__name__
+            return str(kind.__name__)
     return "BaseException"
 
 
-def _failure(error):
+def _failure(error: BaseException) -> list[Any]:
     try:
         message = str(error)[:500]
-    except BaseException:  # noqa: BLE001 - a message that cannot be made is no message
+    except BaseException:
         message = ""
     return ["e", nearest_builtin(error), message]
 
 
-def answer(module, entry_point, request):
+def answer(module: types.ModuleType, entry_point: str, request: list[Any]) -> list[Any]:
     """Make one call and describe what came of it: ``["v", value]``, ``["v", value, arguments]`` or ``["e", …]``."""
     function, arguments, keywords, copy_back = request
     try:
@@ -72,27 +77,27 @@ def answer(module, entry_point, request):
             return ["v", value]
         after = [wire.encode(args), wire.encode(kwargs)]
         return ["v", value] if after == [arguments, keywords] else ["v", value, after]
-    except BaseException as error:  # noqa: BLE001 - every exception of the solution is an answer
+    except BaseException as error:
         return _failure(error)
 
 
-def _dump(reply, limit):
+def _dump(reply: list[Any], limit: int) -> bytes:
     try:
         text = json.dumps(reply, separators=(",", ":"))
-    except BaseException as error:  # noqa: BLE001 - a value that cannot be written is an error of the call
+    except BaseException as error:
         text = json.dumps(_failure(error), separators=(",", ":"))
     if len(text) > limit:
         text = json.dumps(["e", "MemoryError", f"returned {len(text)} bytes, more than {limit}"])
     return text.encode("ascii")
 
 
-def serve(payload):
+def serve(payload: bytes) -> None:
     """Role ``solution``. Payload: JSON with source, entry point, calls known beforehand, limit of a reply's bytes."""
     task = json.loads(payload)
     entry_point, limit = task["entry_point"], task["limit"]
     try:
         module = load(task["source"])
-    except BaseException as error:  # noqa: BLE001 - see above
+    except BaseException as error:
         write_all(4, pack(_dump(_failure(error), limit)))
         return
     write_all(4, pack(_dump(["ok", exports(module)], limit)))

@@ -1,29 +1,32 @@
 """Run one unit test in a namespace and tell its verdict's letter."""
 
+from __future__ import annotations
+
 import math
 import unittest
+from typing import Any
 
 __all__ = ["MODULE_NAME", "PRELUDE", "letter_of", "run_test"]
 
 MODULE_NAME = "unit_test"
-PRELUDE = {"math": math, "unittest": unittest, "TestCase": unittest.TestCase}
+PRELUDE: dict[str, Any] = {"math": math, "unittest": unittest, "TestCase": unittest.TestCase}
 """Names every test may use without importing them: models often leave these imports out."""
 
 
 class _Result(unittest.TestResult):
     """Remembers the types of errors, not their tracebacks."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.error_types = []
+        self.error_types: list[type[BaseException]] = []
 
-    def addError(self, test, err):  # noqa: N802 - unittest's name
+    def addError(self, test: Any, err: Any) -> None:  # noqa: N802 - unittest's name
         self.error_types.append(err[0])
 
-    def addFailure(self, test, err):  # noqa: N802 - unittest's name
+    def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802 - unittest's name
         self.failures.append((test, ""))
 
-    def addSubTest(self, test, subtest, err):  # noqa: N802 - unittest's name
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:  # noqa: N802 - unittest's name
         if err is None:
             return
         if issubclass(err[0], test.failureException):
@@ -32,14 +35,14 @@ class _Result(unittest.TestResult):
             self.error_types.append(err[0])
 
 
-def letter_of(error_type):
+def letter_of(error_type: type[BaseException]) -> str:
     """Verdict of an exception that ended a test."""
     if issubclass(error_type, AssertionError):
         return "F"
     return "R" if issubclass(error_type, MemoryError) else "E"
 
 
-def run_test(source, namespace):
+def run_test(source: str, namespace: dict[str, Any]) -> str:
     """Run ``source`` in ``namespace`` and return P, F, E, R, or I where it tests nothing.
 
     A script of bare asserts is judged by the exception that ends it; ``TestCase`` classes by unittest's own result.
@@ -52,13 +55,13 @@ def run_test(source, namespace):
         return "I"
     try:
         exec(code, namespace)
-    except BaseException as error:  # noqa: BLE001 - whatever ends a test is its verdict
+    except BaseException as error:
         return letter_of(type(error))
     cases = _test_cases(namespace)
     return _run_cases(cases) if cases else "P"
 
 
-def _test_cases(namespace):
+def _test_cases(namespace: dict[str, Any]) -> list[type[unittest.TestCase]]:
     return [
         value
         for value in list(namespace.values())
@@ -66,13 +69,13 @@ def _test_cases(namespace):
     ]
 
 
-def _run_cases(cases):
+def _run_cases(cases: list[type[unittest.TestCase]]) -> str:
     result = _Result()
     loader = unittest.TestLoader()
     try:
         suite = unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in dict.fromkeys(cases))
         suite.run(result)
-    except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and the like pass through unittest
+    except BaseException as error:
         return letter_of(type(error))
     if result.failures or result.unexpectedSuccesses:
         return "F"

@@ -6,10 +6,15 @@ always true, a ``str`` subclass) past the judge: subclasses arrive as the plain 
 :class:`Opaque`, which equals nothing.
 """
 
+from __future__ import annotations
+
 import json
+import types
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 __all__ = ["MAX_DEPTH", "Opaque", "Unportable", "WireError", "decode", "dumps", "encode", "is_plain", "loads"]
 
@@ -20,7 +25,7 @@ MAX_EQUAL_HASHES = 100
 """Elements of one set or dict that may share a hash: more is an attack on the reader's time."""
 
 _INT_LIMIT = 1 << 63
-_LAZY = (
+_LAZY: tuple[type, ...] = (
     type(iter([])),
     type(iter(())),
     type(iter({})),
@@ -32,9 +37,10 @@ _LAZY = (
     filter,
     zip,
     enumerate,
-    type(x for x in ()),
+    types.GeneratorType,
 )
-_KEYS, _VALUES, _ITEMS = type({}.keys()), type({}.values()), type({}.items())
+_EMPTY: dict[Any, Any] = {}
+_KEYS, _VALUES, _ITEMS = type(_EMPTY.keys()), type(_EMPTY.values()), type(_EMPTY.items())
 
 
 class WireError(ValueError):
@@ -50,26 +56,26 @@ class Opaque:
 
     __slots__ = ("truth", "type_name")
 
-    def __init__(self, type_name, truth=True):
+    def __init__(self, type_name: str, truth: bool = True) -> None:
         self.type_name = type_name
         self.truth = truth
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.truth
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return False
 
-    def __ne__(self, other):
+    def __ne__(self, other: object) -> bool:
         return True
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<opaque {self.type_name}>"
 
 
-def dumps(value):
+def dumps(value: Any) -> str:
     """Encode ``value`` to ASCII JSON text. Raises Unportable."""
     return json.dumps(encode(value), separators=(",", ":"))
 
@@ -79,7 +85,7 @@ _SEQUENCES = (list, tuple, set, frozenset, deque)
 _MAPPINGS = (dict, OrderedDict, Counter)
 
 
-def is_plain(value, depth=0):
+def is_plain(value: Any, depth: int = 0) -> bool:
     """Tell whether ``value`` arrives on the other side as an equal value of the same type."""
     kind = type(value)
     if kind in _ATOMS or kind is bytearray:
@@ -93,7 +99,7 @@ def is_plain(value, depth=0):
     return False
 
 
-def loads(text):
+def loads(text: str | bytes) -> Any:
     """Decode what :func:`dumps` wrote. Raises WireError on anything else."""
     try:
         return decode(json.loads(text))
@@ -103,7 +109,7 @@ def loads(text):
         raise WireError(f"undecodable value: {type(error).__name__}") from None
 
 
-def encode(value, depth=0):
+def encode(value: Any, depth: int = 0) -> Any:
     """Return the JSON form of ``value``."""
     kind = type(value)
     if kind is str or kind is bool or value is None or kind is float:
@@ -122,11 +128,11 @@ def encode(value, depth=0):
     return _encode_rare(value, kind, depth)
 
 
-def _pairs(items, depth):
+def _pairs(items: Iterable[tuple[Any, Any]], depth: int) -> list[list[Any]]:
     return [[encode(key, depth), encode(item, depth)] for key, item in items]
 
 
-def _encode_rare(value, kind, depth):
+def _encode_rare(value: Any, kind: type, depth: int) -> Any:
     if kind is set:
         return {"s": [encode(item, depth) for item in value]}
     if kind is frozenset:
@@ -162,8 +168,8 @@ def _encode_rare(value, kind, depth):
     return _encode_foreign(value, kind, depth)
 
 
-def _drain(iterator, depth):
-    items = []
+def _drain(iterator: Iterable[Any], depth: int) -> list[Any]:
+    items: list[Any] = []
     for item in iterator:
         if len(items) >= MAX_DRAIN:
             raise Unportable(f"iterator longer than {MAX_DRAIN}")
@@ -171,7 +177,7 @@ def _drain(iterator, depth):
     return items
 
 
-def _encode_foreign(value, kind, depth):
+def _encode_foreign(value: Any, kind: type, depth: int) -> Any:
     """Subclasses of plain types travel as the plain value they hold, numpy scalars as Python's; the rest is opaque."""
     if kind.__module__ == "numpy" and getattr(value, "ndim", None) == 0:
         plain = value.item()
@@ -189,13 +195,14 @@ def _encode_foreign(value, kind, depth):
         return [encode(item, depth) for item in list.__iter__(value)]
     if isinstance(value, dict):
         return {"d": _pairs(dict.items(value), depth)}
-    if isinstance(value, (set, frozenset)):
-        base = set if isinstance(value, set) else frozenset
-        return {"s" if base is set else "f": [encode(item, depth) for item in base.__iter__(value)]}
+    if isinstance(value, set):
+        return {"s": [encode(item, depth) for item in set.__iter__(value)]}
+    if isinstance(value, frozenset):
+        return {"f": [encode(item, depth) for item in frozenset.__iter__(value)]}
     return {"x": [kind.__name__[:80], bool(value)]}
 
 
-def decode(node, depth=0):
+def decode(node: Any, depth: int = 0) -> Any:
     """Rebuild the value of a JSON form."""
     kind = type(node)
     if kind is list:
@@ -213,15 +220,15 @@ def decode(node, depth=0):
     return reader(body, depth + 1)
 
 
-def _list(body, depth):
+def _list(body: Any, depth: int) -> list[Any]:
     if type(body) is not list:
         raise WireError("a list was expected")
     return [decode(item, depth) for item in body]
 
 
-def _hashed(items):
+def _hashed(items: list[Any]) -> list[Any]:
     if len(items) > 1000:
-        counts = {}
+        counts: dict[str, int] = {}
         for number in map(hash, items):
             # Keyed by text: a dict of the numbers themselves would suffer the very collisions looked for.
             key = str(number)
@@ -231,7 +238,7 @@ def _hashed(items):
     return items
 
 
-def _dict_pairs(body, depth):
+def _dict_pairs(body: Any, depth: int) -> Iterable[tuple[Any, Any]]:
     if type(body) is not list:
         raise WireError("a list of pairs was expected")
     keys, values = [], []
@@ -243,37 +250,37 @@ def _dict_pairs(body, depth):
     return zip(_hashed(keys), values)
 
 
-def _big_int(body, depth):
+def _big_int(body: Any, depth: int) -> int:
     if type(body) is not str or not body.lstrip("-").startswith("0x"):
         raise WireError("a hexadecimal integer was expected")
     return int(body, 16)
 
 
-def _numbers(body, count, kinds):
+def _numbers(body: Any, count: int, kinds: tuple[type, ...]) -> list[Any]:
     values = _list(body, MAX_DEPTH)
     if len(values) != count or any(type(value) not in kinds for value in values):
         raise WireError("numbers were expected")
     return values
 
 
-def _text(body):
+def _text(body: Any) -> str:
     if type(body) is not str or len(body) > 100_000:
         raise WireError("a string was expected")
     return body
 
 
-def _opaque(type_name, truth):
+def _opaque(type_name: Any, truth: Any) -> Opaque:
     return Opaque(_text(type_name)[:80], truth is True)
 
 
-def _counter(body, depth):
-    counter = Counter()
+def _counter(body: Any, depth: int) -> Counter[Any]:
+    counter: Counter[Any] = Counter()
     for key, value in _dict_pairs(body, depth):
         dict.__setitem__(counter, key, value)
     return counter
 
 
-_READERS = {
+_READERS: dict[str, Callable[[Any, int], Any]] = {
     "i": _big_int,
     "t": lambda body, depth: tuple(_list(body, depth)),
     "s": lambda body, depth: set(_hashed(_list(body, depth))),

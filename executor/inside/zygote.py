@@ -11,53 +11,37 @@ An answer is a JSON header ``{"end", "code", "cpu", "sizes"}`` and the frames' b
 ``end``: ``alive``, ``exit``, ``signal``, ``cpu``, ``wall``, ``flood`` or ``garbled``.
 """
 
+from __future__ import annotations
+
+import contextlib
 import gc
+import importlib
 import json
 import os
 import select
 import signal
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import frames
-import lockdown
+from . import frames, lockdown
 
 __all__ = ["main"]
 
-_PRELOAD = (
-    "bisect",
-    "collections",
-    "copy",
-    "datetime",
-    "decimal",
-    "fractions",
-    "functools",
-    "hashlib",
-    "heapq",
-    "itertools",
-    "json",
-    "math",
-    "operator",
-    "random",
-    "re",
-    "statistics",
-    "string",
-    "traceback",
-    "typing",
-    "unittest",
-    "judge",
-    "shared",
-    "solution",
-)
-_FORBIDDEN_SIZE = 1 << 27
+_PRELOAD = """
+    bisect collections copy datetime decimal fractions functools hashlib heapq itertools json math operator random re
+    statistics string traceback typing unittest
+    """.split()
+"""Modules that solutions import most: a child finds them loaded."""
+_GRACE_S = 0.05
+_ROLES = ("judge", "shared", "solution")
 
 
 class _Child:
     """The child there is now: its pid, pipes and clocks."""
 
-    def __init__(self, pid, requests, replies, header):
+    def __init__(self, pid: int, requests: int, replies: int, header: dict[str, Any]) -> None:
         self.pid = pid
         self.requests = requests
         self.replies = replies
@@ -68,32 +52,34 @@ class _Child:
         self.clock = (~pid << 3) | 2  # the kernel's number for the CPU clock of a whole process
         self.cpu_mark = 0.0
 
-    def cpu(self):
+    def cpu(self) -> float:
         """CPU seconds used so far by all threads of the child."""
         try:
             return time.clock_gettime(self.clock)
         except OSError:  # it is dead already
             return self.cpu_mark
 
-    def end(self):
-        """Kill and reap the child and whatever else lives in this box. Returns (end, code)."""
+    def end(self, grace_s: float = 0.0) -> tuple[str, int]:
+        """Kill and reap the child and whatever else lives in this box. Returns (end, code).
+
+        ``grace_s``: a child that has just closed its pipe by exiting may still have a status of its own to tell.
+        """
         os.close(self.requests)
         os.close(self.replies)
-        # A short grace: a child that has just closed its pipe by exiting still has a status of its own to tell.
-        status = _wait(self.pid, 0.02)
+        status = _wait(self.pid, grace_s) if grace_s else None
         if status is None:
             os.kill(self.pid, signal.SIGKILL)
-            status = _wait(self.pid, None)
+            _, status = os.waitpid(self.pid, 0)
         _sweep()
         if os.WIFSIGNALED(status):
             return "signal", os.WTERMSIG(status)
         return "exit", os.WEXITSTATUS(status)
 
 
-def _wait(pid, seconds):
-    deadline = None if seconds is None else time.monotonic() + seconds
+def _wait(pid: int, seconds: float) -> int | None:
+    deadline = time.monotonic() + seconds
     while True:
-        done, status = os.waitpid(pid, 0 if deadline is None else os.WNOHANG)
+        done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return status
         if time.monotonic() > deadline:
@@ -101,20 +87,16 @@ def _wait(pid, seconds):
         time.sleep(0.0005)
 
 
-def _sweep():
+def _sweep() -> None:
     """Kill every other process of the box and reap them all."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    while True:
-        try:
+    with contextlib.suppress(ChildProcessError):
+        while True:
             os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
 
 
-def _fork(header, payload, null, cell_filter):
+def _fork(header: dict[str, Any], payload: bytes, null: int, cell_filter: lockdown.CellFilter) -> _Child:
     request_read, request_write = os.pipe()
     reply_read, reply_write = os.pipe()
     pid = os.fork()
@@ -122,7 +104,7 @@ def _fork(header, payload, null, cell_filter):
         status = 70
         try:
             lockdown.enter(request_read, reply_write, null, header["memory_mb"], cell_filter)
-            sys.modules[header["role"]].serve(payload)
+            sys.modules[f"{__package__}.{header['role']}"].serve(payload)
             status = 0
         finally:
             os._exit(status)
@@ -132,7 +114,7 @@ def _fork(header, payload, null, cell_filter):
     return _Child(pid, request_write, reply_read, header)
 
 
-def _cut(child, sizes, bodies, expect):
+def _cut(child: _Child, bodies: list[bytes], expect: int) -> bool:
     """Move whole frames from the child's buffer to ``bodies``. Returns False where the stream makes no sense."""
     buffer = child.buffer
     while len(bodies) < expect and len(buffer) >= frames.HEADER:
@@ -142,21 +124,21 @@ def _cut(child, sizes, bodies, expect):
         if len(buffer) < frames.HEADER + size:
             break
         bodies.append(bytes(buffer[frames.HEADER : frames.HEADER + size]))
-        sizes.append(size)
         del buffer[: frames.HEADER + size]
     return True
 
 
-def _gather(child, expect, outgoing):
+def _gather(child: _Child, expect: int, request: bytes) -> tuple[dict[str, Any], list[bytes]]:
     """Pass ``outgoing`` to the child and take ``expect`` frames from it, within its limits."""
-    sizes, bodies, cpus = [], [], []
+    bodies: list[bytes] = []
+    cpus: list[float] = []
     child.cpu_mark = child.cpu()
     wall_mark = time.monotonic()
     poller = select.poll()
     poller.register(child.replies, select.POLLIN)
+    outgoing = memoryview(request)
     if outgoing:
         poller.register(child.requests, select.POLLOUT)
-    outgoing = memoryview(outgoing)
     end, code = "alive", 0
     while len(bodies) < expect:
         cpu_left = child.cpu_limit - (child.cpu() - child.cpu_mark)
@@ -176,7 +158,7 @@ def _gather(child, expect, outgoing):
             if not data:
                 end = "gone"
                 break
-            if not _cut(child, sizes, bodies, expect) or len(child.buffer) > child.flood:
+            if not _cut(child, bodies, expect) or len(child.buffer) > child.flood:
                 end = "flood"
                 break
             if len(bodies) > before:
@@ -184,12 +166,12 @@ def _gather(child, expect, outgoing):
                 cpus += [(now - child.cpu_mark) / (len(bodies) - before)] * (len(bodies) - before)
                 child.cpu_mark, wall_mark = now, time.monotonic()
     if end != "alive":
-        how, code = child.end()
+        how, code = child.end(_GRACE_S if end == "gone" else 0.0)
         end = how if end == "gone" else end
-    return {"end": end, "code": code, "cpu": cpus, "sizes": sizes}, bodies
+    return {"end": end, "code": code, "cpu": cpus, "sizes": [len(body) for body in bodies]}, bodies
 
 
-def _push(child, outgoing):
+def _push(child: _Child, outgoing: memoryview) -> memoryview:
     try:
         return outgoing[os.write(child.requests, outgoing) :]
     except BlockingIOError:
@@ -198,19 +180,19 @@ def _push(child, outgoing):
         return outgoing[len(outgoing) :]
 
 
-def _answer(header, bodies):
+def _answer(header: dict[str, Any], bodies: list[bytes]) -> None:
     text = json.dumps(header).encode("ascii")
     frames.write_all(1, frames.pack(frames.pack(text) + b"".join(bodies)))
 
 
-def _split(body):
+def _split(body: bytes) -> tuple[dict[str, Any], bytes]:
     length = int.from_bytes(body[1 : 1 + frames.HEADER], "big")
     start = 1 + frames.HEADER
     return json.loads(body[start : start + length]), body[start + length :]
 
 
-def _serve(null, cell_filter):
-    child = None
+def _serve(null: int, cell_filter: lockdown.CellFilter) -> None:
+    child: _Child | None = None
     while (body := frames.read_frame(0)) is not None:
         kind = body[:1]
         if kind in (b"S", b"K") and child is not None:
@@ -235,26 +217,26 @@ def _serve(null, cell_filter):
         _answer(answer, bodies)
 
 
-def main():
-    """Warm up, say so with one frame, then serve until descriptor 0 ends."""
-    filter_path, uid, gid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    sys.path.extend(sys.argv[4:])
-    lockdown.drop_root(uid, gid)
+def main(arguments: list[str]) -> None:
+    """Warm up, say so with one frame, then serve until descriptor 0 ends.
+
+    Arguments: file of the cell's seccomp program, user id, group id, folder of third-party packages.
+    """
+    filter_path, uid, gid, packages = arguments
+    lockdown.drop_root(int(uid), int(gid))
     lockdown.follow_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # A write to a child that died in the meantime is an error to handle, not a reason to die.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    sys.path.append(packages)
     for name in _PRELOAD:
-        __import__(name)
-    with open(filter_path, "rb") as file:
-        cell_filter = lockdown.CellFilter(file.read())
+        importlib.import_module(name)
+    for role in _ROLES:
+        importlib.import_module(f"{__package__}.{role}")
+    cell_filter = lockdown.CellFilter(Path(filter_path).read_bytes())
     null = os.open(os.devnull, os.O_RDWR)
     gc.collect()
     gc.freeze()
     frames.write_all(1, frames.pack(json.dumps({"ready": os.getpid(), "uid": os.getuid()}).encode("ascii")))
     _serve(null, cell_filter)
-
-
-if __name__ == "__main__":
-    main()

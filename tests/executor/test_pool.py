@@ -1,0 +1,295 @@
+"""The local engine on the real sandbox."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from executor import Call, CallJob, CellJob, Limits, LocalExecutor, PassMatrix, SandboxError, open_executor
+
+ADD = "def f(x):\n    return x + 1\n"
+SAME = "def f(x):\n    return x\n"
+LOOP = "def f(x):\n    while True:\n        pass\n"
+UNLIFT = "\nfor _ in ():\n    pass\n"
+"""Appended to a test, keeps it from being lifted."""
+LIMITS = Limits(cpu_s=0.5, wall_s=5)
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[LocalExecutor]:
+    with open_executor(workers=1, limits=LIMITS) as opened:
+        yield opened
+
+
+def run(executor: LocalExecutor, solutions: list[str], tests: list[str], context: str = "") -> PassMatrix:
+    job = CellJob(job_id="job", entry_point="f", solutions=tuple(solutions), tests=tuple(tests), context=context)
+    (matrix,) = executor.run([job])
+    return matrix
+
+
+def descendants(pid: int) -> set[int]:
+    """Processes below ``pid``, from /proc."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found: set[int] = set()
+    todo = [pid]
+    while todo:
+        for child in children.get(todo.pop(), []):
+            found.add(child)
+            todo.append(child)
+    return found
+
+
+EXPRESSIONS = [
+    "f(1) == 2", "f(1) != 2", "f(0)", "not f(-1)", "f('a') == 'a1'", "f(1.5) > 2", "f(None) == 1", "f(1) == True",
+    "f(1) in (1, 2)", "f([1]) == [1]", "f(1) is None", "f(2) == 2 or f(2) == 3", "f(1) == 2 and f(2) == 2", "1 < f(1) < 3",
+    "isinstance(f(1), int)", "f(x=1) == 2", "f(1, 2) == 2", "abs(f(1) - 2.0) < 1e-9", "helper(1) == 2", "f(2 ** 70) == 2 ** 70 + 1",
+    "f(1)[0] == 1", "len(f((1,))) == 1", "f({1: 2}) == {1: 2}", "f(b'x') == b'x'", "f(float('nan')) != 0",
+]  # fmt: skip
+SOLUTIONS = [
+    ADD,
+    SAME,
+    "def f(x):\n    raise ValueError(x)\n",
+    "def f(x):\n    assert x == 1\n    return 2\n",
+    "def f(x):\n    return (y for y in [x])\n",
+    "class E:\n    def __eq__(self, o):\n        return True\n\ndef f(x):\n    return E()\n",
+    "def helper(x):\n    return x + 1\n\ndef f(x):\n    return helper(x)\n",
+    "N = []\ndef f(x):\n    N.append(x)\n    return len(N)\n",
+    "def f(x):\n    raise SystemExit(0)\n",
+    "def g(x):\n    return 2\n",
+    "import sys\nsys.exit(0)\n",
+    "def f(x:\n",
+    "def f(x):\n    return f(x)\n",
+    "class f(int):\n    pass\n",
+]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tests=st.lists(st.lists(st.sampled_from(EXPRESSIONS), min_size=1, max_size=3), min_size=1, max_size=6))
+def test_lifted_and_unlifted_execution_agree(executor: LocalExecutor, tests: list[list[str]]) -> None:
+    sources = ["\n".join(f"assert {line}" for line in lines) for lines in tests]
+    lifted = run(executor, SOLUTIONS, sources)
+    programs = run(executor, SOLUTIONS, [source + UNLIFT for source in sources])
+    assert programs.stats.lifted == 0
+    assert lifted.rows() == programs.rows()
+
+
+def test_a_matrix_does_not_depend_on_order_or_workers(executor: LocalExecutor) -> None:
+    tests = [f"assert {line}" for line in EXPRESSIONS]
+    expected = run(executor, SOLUTIONS, tests)
+    with open_executor(workers=2, limits=LIMITS) as two:
+        turned = run(two, SOLUTIONS[::-1], tests[::-1])
+    assert turned.rows() == [row[::-1] for row in expected.rows()[::-1]]
+
+
+def test_a_stateful_solution_starts_anew_for_every_test(executor: LocalExecutor) -> None:
+    counter = "N = []\ndef f(x):\n    N.append(x)\n    return len(N)\n"
+    tests = ["assert f(1) == 1", "assert f(2) == 1\nassert f(2) == 2", "assert f(1) == 1" + UNLIFT]
+    assert run(executor, [counter], tests).rows() == ["PPP"]
+
+
+def test_mutated_arguments_come_back_to_the_test(executor: LocalExecutor) -> None:
+    sort = "def f(x):\n    x.sort()\n    return None\n"
+    nested = "def f(x):\n    x[0]['a'].append(1)\n    del x[1:]\n"
+    tests = ["x = [3, 1]\nf(x)\nassert x == [1, 3]", "x = [{'a': []}, 2]\ninner = x[0]\nf(x)\nassert x == [{'a': [1]}]"]
+    assert run(executor, [sort, nested], tests).rows() == ["PE", "EP"]
+
+
+def test_tests_may_use_helpers_of_the_solution_and_of_the_context(executor: LocalExecutor) -> None:
+    solution = "import collections\ndef double(x):\n    return 2 * x\n\ndef f(x):\n    return double(x)\n"
+    tests = [
+        "for x in (1, 2):\n    assert f(x) == double(x)",
+        "assert f(1) == trusted(1)" + UNLIFT,
+        "assert collections.Counter('a')['a'] == 1 and f(1) == 2" + UNLIFT,
+    ]
+    matrix = run(executor, [solution, SAME], tests, context="def trusted(x):\n    return 2 * x\n")
+    assert matrix.rows() == ["PPP", "EFE"]
+
+
+def test_the_contexts_helper_wins_over_the_solutions(executor: LocalExecutor) -> None:
+    forger = "def check(x):\n    return True\n\ndef f(x):\n    return 0\n"
+    tests = ["assert check(f(1))" + UNLIFT]
+    assert run(executor, [forger], tests, context="def check(x):\n    return x == 1\n").rows() == ["F"]
+
+
+def test_a_test_that_needs_the_solutions_class_shares_a_process_and_is_marked(executor: LocalExecutor) -> None:
+    solution = "class Node:\n    def __init__(self, v):\n        self.v = v\n\ndef f(n):\n    return n.v\n"
+    matrix = run(executor, [solution, ADD], ["assert f(Node(3)) == 3" + UNLIFT, "assert f(1) == 2"])
+    assert matrix.rows() == ["PE", "EP"]
+    assert matrix.shared.tolist() == [[True, False], [False, False]]
+    assert matrix.stats.shared == 1
+
+
+def test_a_callable_argument_shares_a_process_and_is_marked(executor: LocalExecutor) -> None:
+    matrix = run(executor, ["def f(g):\n    return g(2)\n"], ["assert f(lambda x: x + 1) == 3"])
+    assert matrix.rows() == ["P"]
+    assert matrix.shared.all()
+
+
+def test_identical_solutions_and_tests_run_once(executor: LocalExecutor) -> None:
+    matrix = run(executor, [ADD, ADD + "# comment\n", ADD], ["assert f(1) == 2"] * 3)
+    assert matrix.rows() == ["PPP"] * 3
+    assert (matrix.stats.cells, matrix.stats.run, matrix.stats.unique_solutions) == (9, 1, 1)
+
+
+def test_time_limits_end_what_burns_and_what_sleeps() -> None:
+    sleeper = "import time\ndef f(x):\n    time.sleep(60)\n"
+    late = "def f(x):\n    if x == 2:\n        while True:\n            pass\n    return x + 1\n"
+    with open_executor(workers=1, limits=Limits(cpu_s=0.2, wall_s=1)) as quick:
+        started = time.monotonic()
+        matrix = run(quick, [LOOP, sleeper, late], ["assert f(1) == 2", "assert f(2) == 3", "assert f(3) == 4"])
+        assert time.monotonic() - started < 60
+    assert matrix.rows() == ["TTT", "TTT", "PTP"]
+
+
+def test_after_enough_timeouts_the_rest_is_not_run() -> None:
+    tests = [f"assert f({number}) == 0" for number in range(20)]
+    with open_executor(workers=1, limits=Limits(cpu_s=0.2, max_timeouts=2)) as quick:
+        (outputs,) = quick.call(
+            [CallJob(job_id="j", entry_point="f", solutions=(LOOP,), calls=tuple(Call((n,)) for n in range(20)))]
+        )
+        assert run(quick, [LOOP], tests).rows() == ["T" * 20]
+    assert {outcome.verdict.value for outcome in outputs.outcomes[0]} == {"T"}
+
+
+def test_too_much_memory_is_a_resource_verdict() -> None:
+    with open_executor(workers=1, limits=Limits(memory_mb=128)) as small:
+        matrix = run(
+            small, ["def f(x):\n    return len(bytearray(10**9))\n"], ["assert f(1) == 2", "assert f(1) == 2" + UNLIFT]
+        )
+    assert matrix.rows() == ["RR"]
+
+
+def test_outputs_come_back_as_data_in_order(executor: LocalExecutor) -> None:
+    job = CallJob(
+        job_id="j",
+        entry_point="f",
+        solutions=(ADD, SAME, ADD, "x"),
+        calls=(Call((1,)), Call(("a",)), Call(([1],), "g")),
+    )
+    (outputs,) = executor.call([job])
+    first, second, third, fourth = outputs.outcomes
+    assert [outcome.kind for outcome in first] == ["value", "raised", "raised"]
+    assert (first[0].value, first[1].error, first[2].error) == (2, "TypeError", "NameError")
+    assert third == first
+    assert second[1].value == "a"
+    assert {outcome.kind for outcome in fourth} == {"stopped"}
+
+
+def test_an_argument_that_is_no_plain_data_is_refused(executor: LocalExecutor) -> None:
+    with pytest.raises(TypeError, match="call 0 has an argument that is no plain data"):
+        list(executor.call([CallJob(job_id="j", entry_point="f", solutions=(ADD,), calls=(Call((object(),)),))]))
+
+
+def test_known_cells_are_not_run_again(tmp_path: Path) -> None:
+    tests = ["assert f(1) == 2", "assert f(2) == 2"]
+    with open_executor(workers=1, limits=LIMITS, cache=tmp_path) as first:
+        assert run(first, [ADD, LOOP], tests[:1]).stats.run == 2
+    with open_executor(workers=1, limits=LIMITS, cache=tmp_path) as second:
+        matrix = run(second, [SAME, LOOP, ADD], tests)
+    assert matrix.rows() == ["FP", "TT", "PF"]
+    assert (matrix.stats.run, matrix.stats.cached) == (4, 2)
+
+
+def test_another_limit_is_another_cell(tmp_path: Path) -> None:
+    for limits in (LIMITS, Limits(cpu_s=0.6, wall_s=5)):
+        with open_executor(workers=1, limits=limits, cache=tmp_path) as opened:
+            assert run(opened, [ADD], ["assert f(1) == 2"]).stats.run == 1
+
+
+def test_a_box_that_is_killed_is_replaced_and_no_verdict_changes() -> None:
+    with open_executor(workers=1, limits=LIMITS) as opened:
+        assert run(opened, [ADD], ["assert f(1) == 2"]).rows() == ["P"]
+        boxes = [pid for pid in descendants(os.getpid()) if b"bwrap" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        assert boxes
+        for pid in boxes:
+            os.kill(pid, signal.SIGKILL)
+        assert run(opened, [ADD, SAME], ["assert f(1) == 2", "assert f(1) == 1" + UNLIFT]).rows() == ["PF", "FP"]
+
+
+def test_a_worker_that_is_killed_is_replaced() -> None:
+    with open_executor(workers=1, limits=LIMITS) as opened:
+        assert run(opened, [ADD], ["assert f(1) == 2"]).rows() == ["P"]
+        os.kill(opened._crew._workers[0]._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+        assert run(opened, [SAME], ["assert f(1) == 2"]).rows() == ["F"]
+
+
+def test_closing_ends_every_process_and_may_be_repeated() -> None:
+    before = descendants(os.getpid())
+    opened = open_executor(workers=2, limits=LIMITS)
+    run(opened, [ADD, SAME], ["assert f(1) == 2"])
+    assert len(descendants(os.getpid())) > len(before)
+    opened.close()
+    opened.close()
+    deadline = time.monotonic() + 10
+    while descendants(os.getpid()) - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert descendants(os.getpid()) <= before
+    with pytest.raises(SandboxError, match="closed"):
+        run(opened, [ADD], ["assert f(1) == 2"])
+
+
+def test_an_abandoned_run_leaves_nothing_running() -> None:
+    before = descendants(os.getpid())
+    with open_executor(workers=2, limits=LIMITS) as opened:
+        jobs = (
+            CellJob(job_id=str(n), entry_point="f", solutions=(ADD, SAME), tests=("assert f(1) == 2",))
+            for n in range(50)
+        )
+        matrices = opened.run(jobs)
+        next(matrices)
+        matrices.close()  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 10
+    while descendants(os.getpid()) - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert descendants(os.getpid()) <= before
+
+
+def test_jobs_without_solutions_or_tests_have_empty_matrices(executor: LocalExecutor) -> None:
+    jobs = [
+        CellJob(job_id="no tests", entry_point="f", solutions=(ADD,), tests=()),
+        CellJob(job_id="no solutions", entry_point="f", solutions=(), tests=("assert f(1)",)),
+    ]
+    shapes = {matrix.job_id: matrix.letters.shape for matrix in executor.run(jobs)}
+    assert shapes == {"no tests": (1, 0), "no solutions": (0, 1)}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "\0",
+        "\ufeff" + ADD,
+        ADD.replace("\n", "\r\n"),
+        "# -*- coding: latin-1 -*-\n" + ADD,
+        "\ud800",
+        "x" * 10_000_000,
+        "(" * 10_000,
+    ],
+)
+def test_odd_sources_get_a_verdict(executor: LocalExecutor, source: str) -> None:
+    letter = run(executor, [source], ["assert f(1) == 2"]).rows()[0]
+    # As for exec, a byte-order mark is no Python; extraction removes it from a model's answer.
+    assert letter == ("P" if "def f" in source and source[0] != "\ufeff" else "E")
+    assert run(executor, [ADD], [source + "\nassert f(1) == 2"]).rows()[0] in ("P", "E", "I", "F")
+
+
+def test_randomness_and_hashing_are_the_same_in_every_process(executor: LocalExecutor) -> None:
+    chance = "import random\ndef f(x):\n    return [random.random(), hash('a'), list({'a', 'b', 'c'})]\n"
+    job = CallJob(job_id="j", entry_point="f", solutions=(chance,), calls=(Call((1,)), Call((2,))))
+    (first,) = executor.call([job])
+    with open_executor(workers=1, limits=LIMITS) as other:
+        (second,) = other.call([job])
+    assert first.outcomes[0][0].value == first.outcomes[0][1].value == second.outcomes[0][0].value

@@ -1,0 +1,88 @@
+"""Which solutions are the same program, and which keep state."""
+
+from __future__ import annotations
+
+import pytest
+
+from executor.purity import defined_names, look_at
+
+PLAIN = "def f(x):\n    return x + 1\n"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def f(x):  # adds one\n    return x+1",
+        'def f(x):\n    """Add one."""\n    return (x + 1)\n',
+        "\n\ndef f( x ):\n\n    return x + 1",
+    ],
+)
+def test_comments_docstrings_and_formatting_make_no_other_program(other: str) -> None:
+    assert look_at(other).key == look_at(PLAIN).key
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def f(y):\n    return y + 1\n",
+        "def f(x):\n    return 1 + x\n",
+        PLAIN + "f = None\n",
+        "def f(x):\n    return x + 1.0\n",
+    ],
+)
+def test_another_syntax_tree_is_another_program(other: str) -> None:
+    assert look_at(other).key != look_at(PLAIN).key
+
+
+def test_a_docstring_that_is_read_counts() -> None:
+    with_text = 'def f():\n    """a"""\n    return f.__doc__\n'
+    assert look_at(with_text).key != look_at(with_text.replace('"a"', '"b"')).key
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        PLAIN,
+        "import math\nfrom typing import List\nLIMIT = 10\nNAMES = ('a', 'b')\n" + PLAIN,
+        "from functools import lru_cache\n@lru_cache(maxsize=None)\ndef f(n):\n    return n\n",
+        "def f(x):\n    seen = []\n    seen.append(x)\n    return seen\n",
+        PLAIN + "print(f(3))\nassert f(1) == 2\n",
+    ],
+)
+def test_a_solution_without_lasting_objects_is_stateless(source: str) -> None:
+    assert look_at(source).stateless
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "SEEN = []\n" + PLAIN,
+        "def f(x, seen=[]):\n    seen.append(x)\n    return len(seen)\n",
+        "COUNT = 0\ndef f(x):\n    global COUNT\n    COUNT += 1\n    return COUNT\n",
+        "import random\n" + PLAIN,
+        "import time\n" + PLAIN,
+        "def f(x):\n    f.calls = 1\n    return x\n",
+        "def f(x):\n    globals()['n'] = x\n    return x\n",
+        "class A:\n    items = []\n" + PLAIN,
+        "import sys\nsys.setrecursionlimit(10)\n" + PLAIN,
+        "def f(x):\n    from decimal import getcontext\n    getcontext().prec = 3\n    return x\n",
+        "def f(:",
+        "",
+    ],
+)
+def test_a_solution_that_may_keep_state_or_follow_chance_is_not(source: str) -> None:
+    assert look_at(source).stateless is (source == "")
+
+
+@pytest.mark.parametrize(
+    "source", ["(" * 10_000, "\0", "\ud800", "x" * 10**7, "-" * 10**5 + "1", "é = 1", "\ufeffx = 1"]
+)
+def test_any_text_has_a_key(source: str) -> None:
+    assert look_at(source).key == look_at(source).key
+    assert look_at(source).key != look_at(source + "y").key
+
+
+def test_names_bound_at_the_top_level_are_found() -> None:
+    source = "import a.b\nfrom c import d as e\nx, (y, z) = 1, (2, 3)\ndef f(): pass\nclass G: inner = 1\nfor i in []: j = 1\n"
+    assert defined_names(source) == {"a", "e", "x", "y", "z", "f", "G", "i", "j", "inner"} - {"inner"}
+    assert "*" in defined_names("from math import *")
