@@ -1,0 +1,1 @@
+"""Where unit tests come from: prompts, banks, and models behind an OpenAI-compatible endpoint."""

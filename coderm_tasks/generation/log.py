@@ -1,0 +1,173 @@
+"""Answers on disk: append-only JSONL, synced line by line, safe to kill at any point."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from coderm_tasks.errors import StoreError
+
+__all__ = ["Answer", "AnswerLog", "content_key"]
+
+_FORMAT = 1
+_OPENING = b'{"answers":'  # how a file of answers starts
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """All completions of one request."""
+
+    key: str
+    """:func:`content_key` of the request."""
+    task_id: str
+    index: int
+    """Number of the request among those of its problem."""
+    prompt: str
+    """Name and version of the prompt, ``coderm/1``."""
+    texts: tuple[str, ...]
+    finish_reasons: tuple[str, ...]
+    """One per text."""
+    tokens: int = 0
+    """Tokens of all texts; 0 where the endpoint does not count."""
+
+
+class _Header(Struct, frozen=True, kw_only=True):
+    answers: int
+    """Version of the file's format."""
+    settings: dict[str, Any]
+
+
+class _Keyed(Struct, frozen=True):
+    key: str
+
+
+def content_key(**request: Any) -> str:
+    """SHA-256 over everything that a request consists of, whatever the order of the parts."""
+    return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
+
+
+class AnswerLog:
+    """One file of answers, all asked with the same settings. The file is locked while it is open.
+
+    Raises (on opening and on writing):
+        StoreError: another process has the file, it holds answers to other settings, is damaged, or cannot be written.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self.path = path
+        self._where: dict[str, tuple[int, int]] = {}
+        self._handle = self._open()
+        try:
+            self._lock()
+            self._load(dict(settings))
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def get(self, key: str) -> Answer | None:
+        """The stored answer to a request, None if it was never answered."""
+        if key not in self._where:
+            return None
+        offset, length = self._where[key]
+        return msgspec.json.decode(os.pread(self._handle, length, offset), type=Answer)
+
+    def append(self, answer: Answer) -> None:
+        """Store an answer: it is on the disk when this returns."""
+        self._write(answer.key, msgspec.json.encode(answer))
+
+    def close(self) -> None:
+        """Release the file. Idempotent."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def __enter__(self) -> AnswerLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> int:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: cannot be opened ({error.strerror}): expected a file that can be written; name another"
+            ) from error
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: another run is writing it: wait until that run ends, or name another file"
+            ) from error
+
+    def _load(self, settings: dict[str, Any]) -> None:
+        offset = 0
+        with os.fdopen(os.dup(self._handle), "rb") as stream:
+            stream.seek(0)
+            for number, line in enumerate(stream, 1):
+                if not line.endswith(b"\n"):  # a run was killed while it wrote this line
+                    if number == 1 and not (_OPENING.startswith(line) or line.startswith(_OPENING)):
+                        self._compare(line, settings)
+                    break
+                if number == 1:
+                    self._compare(line, settings)
+                else:
+                    self._where[self._key(line, number)] = (offset, len(line) - 1)
+                offset += len(line)
+        os.ftruncate(self._handle, offset)
+        self._end = offset
+        if offset == 0:
+            self._write("", msgspec.json.encode(_Header(answers=_FORMAT, settings=settings)))
+
+    def _compare(self, line: bytes, settings: dict[str, Any]) -> None:
+        try:
+            header = msgspec.json.decode(line, type=_Header)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise StoreError(
+                f"{self.path}:1: is no file of generated answers: it is left untouched; name another file"
+            ) from error
+        stored = msgspec.to_builtins(header.settings) if header.answers == _FORMAT else {"format": header.answers}
+        wanted = settings if header.answers == _FORMAT else {"format": _FORMAT}
+        for name in sorted(stored.keys() | wanted.keys()):
+            if stored.get(name) != wanted.get(name):
+                raise StoreError(
+                    f"{self.path}: was written with {name} = {stored.get(name)!r}, and this run has "
+                    f"{wanted.get(name)!r}: answers are not mixed; set it back, or name another file"
+                )
+
+    def _key(self, line: bytes, number: int) -> str:
+        try:
+            return msgspec.json.decode(line, type=_Keyed).key
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise StoreError(
+                f"{self.path}:{number}: is damaged ({error}): expected one answer a line; delete the line and run again"
+            ) from error
+
+    def _write(self, key: str, record: bytes) -> None:
+        line = record + b"\n"
+        try:
+            written = 0
+            while written < len(line):
+                written += os.pwrite(self._handle, line[written:], self._end + written)
+            os.fsync(self._handle)
+        except OSError as error:
+            os.ftruncate(self._handle, self._end)  # shrinking needs no space
+            raise StoreError(
+                f"{self.path}: cannot be written ({error.strerror}): what it holds is kept; free space and run again"
+            ) from error
+        if key:
+            self._where[key] = (self._end, len(record))
+        self._end += len(line)

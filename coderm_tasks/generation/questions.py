@@ -1,0 +1,49 @@
+"""A problem as a question in words."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from coderm_tasks.extract.source import definitions, parse
+from coderm_tasks.model import Problem
+
+__all__ = ["question", "stub"]
+
+_EXAMPLE = re.compile(r"^[ \t]*>>>", re.MULTILINE)
+
+
+def question(problem: Problem) -> str:
+    """The problem as CodeRM's own inputs render it (github.com/RUCKBReasoning/CodeRM, data/benchmark, ``*_ut.jsonl``).
+
+    HumanEval: the function's name and the docstring, prose in one paragraph and doctests one a line; no signature.
+    MBPP: the text of the prompt with its example assertion, which names the function.
+    """
+    tree = _tree(problem)
+    functions = [node for node in definitions(tree, problem.entry_point) if hasattr(node, "body")] if tree else []
+    if functions:
+        text = ast.get_docstring(functions[-1]) or ""  # type: ignore[arg-type]
+        return f"Write a function named `{problem.entry_point}`. {_flowing(text)}".strip()
+    return ((ast.get_docstring(tree) if tree else None) or problem.prompt).strip()
+
+
+def stub(problem: Problem) -> str:
+    """The prompt as code that loads: with ``pass`` where it ends in a signature."""
+    prompt = problem.prompt.rstrip()
+    for ending in ("", "\n    pass"):
+        tree = parse(prompt + ending)
+        if tree is not None and not (not ending and definitions(tree, problem.entry_point)):
+            return prompt + ending + "\n"
+    return prompt + "\n    pass\n"
+
+
+def _tree(problem: Problem) -> ast.Module | None:
+    return parse(problem.prompt) or parse(problem.prompt.rstrip() + "\n    pass\n")
+
+
+def _flowing(text: str) -> str:
+    """Prose before the first doctest as one paragraph; doctests and what follows them line by line."""
+    example = _EXAMPLE.search(text)
+    prose, examples = (text[: example.start()], text[example.start() :]) if example else (text, "")
+    lines = [line.strip() for line in examples.split("\n") if line.strip()]
+    return "\n".join([" ".join(prose.split()), *lines]).strip()

@@ -1,0 +1,471 @@
+"""The endpoint generator against a real HTTP server on loopback, with the faults of real ones."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coderm_tasks.config import GeneratorConfig
+from coderm_tasks.errors import ConfigError, GenerationError, StoreError
+from coderm_tasks.generation.endpoint import EndpointGenerator, check_endpoint, generate_tests
+from coderm_tasks.model import GroundTruth, Problem
+
+MODEL = "tiny-coder"
+KEY = "sk-very-secret-0123456789"
+ROOT = Path(__file__).parents[2]
+
+Reply = tuple[int, str, bytes]
+Fault = Callable[[str, dict[str, Any]], Reply | None]
+
+
+def problem(number: int = 0) -> Problem:
+    return Problem(
+        task_id=f"Mbpp/{number}",
+        dataset="mbpp",
+        prompt=f'"""\nWrite function number {number} to add two numbers.\nassert add(1, 2) == 3\n"""\n',
+        entry_point="add",
+        truth=GroundTruth(),
+    )
+
+
+def as_json(status: int, body: object) -> Reply:
+    return status, "application/json", json.dumps(body).encode()
+
+
+class Server(ThreadingHTTPServer):
+    """Answers like an OpenAI-compatible server; ``fault`` may answer instead. Counts what it was asked."""
+
+    daemon_threads = True
+    block_on_close = True
+    request_queue_size = 64
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.fault: Fault = lambda path, body: None
+        self.asked: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        self.keys: list[str] = []
+        self.lock = threading.Lock()
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.write_test: Callable[[int], str] = lambda n: f"```python\nassert add({n}, 1) == {n + 1}\n```"
+        self.numbers = itertools.count()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def completions(self, body: dict[str, Any]) -> Reply:
+        choices = []
+        for position in range(body["n"]):
+            with self.lock:
+                text = self.write_test(next(self.numbers))
+            content = {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
+            choices.append({"index": position, "finish_reason": "stop", **content})
+        kind = "chat.completion" if "messages" in body else "text_completion"
+        usage = {"prompt_tokens": 1, "completion_tokens": 7 * body["n"], "total_tokens": 1}
+        return as_json(
+            200, {"id": "x", "object": kind, "created": 1, "model": body["model"], "choices": choices, "usage": usage}
+        )
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        listing = {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "me"}]}
+        self.answer(self.server.fault(self.path, {}) or as_json(200, listing))
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        server = self.server
+        with server.lock:
+            server.asked.append(body)
+            server.paths.append(self.path)
+            server.keys.append(self.headers.get("authorization", ""))
+            server.in_flight += 1
+            server.most_in_flight = max(server.most_in_flight, server.in_flight)
+        try:
+            self.answer(server.fault(self.path, body) or server.completions(body))
+        finally:
+            with server.lock:
+                server.in_flight -= 1
+
+    def answer(self, reply: Reply) -> None:
+        status, kind, content = reply
+        promised = len(content)
+        if kind == "cut":  # fewer bytes than promised, then the connection ends
+            kind, content, self.close_connection = "application/json", content[: promised // 2], True
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(promised))
+        self.send_header("retry-after-ms", "1")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name in [name for name in os.environ if name.upper().endswith("_PROXY") or name.startswith("OPENAI_")]:
+        monkeypatch.delenv(name)
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def config(server: Server, **settings: Any) -> GeneratorConfig:
+    return GeneratorConfig(base_url=server.url, model=MODEL, prompt="asserts", **settings)
+
+
+def generate(server: Server, store: Path, budget: int = 5, problems: int = 1, **settings: Any):
+    asked = [problem(number) for number in range(problems)]
+    return generate_tests(config(server, **settings), asked, {}, {p.task_id: budget for p in asked}, store, 0)
+
+
+def fail_first(count: int, reply: Reply) -> Fault:
+    left = itertools.count(count, -1)
+    return lambda path, body: reply if next(left) > 0 else None
+
+
+def test_every_problem_gets_its_budget_of_distinct_tests(server, tmp_path):
+    got = generate(server, tmp_path / "answers.jsonl", budget=12, problems=3)
+    assert {task: len(tests) for task, tests in got.tests.items()} == {"Mbpp/0": 12, "Mbpp/1": 12, "Mbpp/2": 12}
+    assert all(len(set(tests)) == 12 for tests in got.tests.values())
+    assert got.finish_reasons == {"stop": got.completions}
+    assert got.tokens == 7 * got.completions
+    assert got.requests == len(server.asked)
+
+
+def test_requests_carry_explicit_limits_and_seeds_of_their_own(server, tmp_path):
+    generate(server, tmp_path / "answers.jsonl", budget=30, problems=2, max_tokens=77, temperature=0.5, top_p=0.9)
+    assert {(body["max_tokens"], body["temperature"], body["top_p"]) for body in server.asked} == {(77, 0.5, 0.9)}
+    assert len({body["seed"] for body in server.asked}) == len(server.asked)
+    assert all(body["n"] <= 25 for body in server.asked)
+
+
+def test_a_base_model_continues_the_prompt_and_the_stored_answer_starts_with_the_prompts_end(server, tmp_path):
+    server.write_test = lambda n: f"{n}, 1) == {n + 1}\nassert add(0, {n}) == {n}\n"
+    got = generate(server, tmp_path / "answers.jsonl", budget=4, chat=False)
+    assert set(server.paths) == {"/v1/completions"}
+    assert server.asked[0]["prompt"].endswith("assert add(")
+    assert got.tests["Mbpp/0"][:2] == ("assert add(0, 1) == 1", "assert add(0, 0) == 0")
+
+
+def test_nothing_is_asked_twice(server, tmp_path):
+    first = generate(server, tmp_path / "answers.jsonl", budget=12, problems=2)
+    asked = len(server.asked)
+    again = generate(server, tmp_path / "answers.jsonl", budget=12, problems=2)
+    assert len(server.asked) == asked
+    assert again.requests == 0
+    assert again.tests == first.tests
+    assert again.dropped == first.dropped
+
+
+def test_a_larger_budget_asks_only_for_the_rest(server, tmp_path):
+    generate(server, tmp_path / "answers.jsonl", budget=20)
+    asked = len(server.asked)
+    got = generate(server, tmp_path / "answers.jsonl", budget=40)
+    assert len(got.tests["Mbpp/0"]) == 40
+    assert len(server.asked) - asked == 2
+
+
+def test_asking_ends_when_the_model_repeats_itself(server, tmp_path, caplog):
+    server.write_test = lambda n: "assert add(1, 2) == 3"
+    with caplog.at_level(logging.WARNING):
+        got = generate(server, tmp_path / "answers.jsonl", budget=10)
+    assert got.tests["Mbpp/0"] == ("assert add(1, 2) == 3",)
+    assert got.completions == 20
+    assert got.dropped == {"duplicate": 19}
+    assert "1 of 10 tests from 20 answers" in caplog.text
+
+
+def test_an_answer_that_ran_out_of_tokens_loses_its_unfinished_line(server, tmp_path):
+    def cut(path: str, body: dict[str, Any]) -> Reply:
+        text = "assert add(1, 2) == 3\nassert add(10, 2) == 1"
+        choice = {"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": text}}
+        return as_json(200, {"id": "x", "object": "chat.completion", "created": 1, "model": MODEL, "choices": [choice]})
+
+    server.fault = cut
+    got = generate(server, tmp_path / "answers.jsonl", budget=1)
+    assert got.tests["Mbpp/0"] == ("assert add(1, 2) == 3",)
+    assert got.finish_reasons == {"length": 1}
+    assert got.dropped == {"cut off": 1}
+
+
+def test_no_more_requests_are_in_flight_than_allowed(server, tmp_path):
+    generate(server, tmp_path / "answers.jsonl", budget=20, problems=6, concurrency=3)
+    assert 1 <= server.most_in_flight <= 3
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        as_json(429, {"error": {"message": "slow down"}}),
+        as_json(500, {"error": {"message": "out of memory"}}),
+        as_json(503, {"error": {"message": "loading"}}),
+        (200, "cut", b'{"id": "x", "choices": [{"index": 0, "message": {"content": "assert"}}]}'),
+    ],
+    ids=["429", "500", "503", "cut response"],
+)
+def test_a_burst_of_failures_loses_nothing_and_stores_nothing_twice(server, tmp_path, reply):
+    server.fault = fail_first(4, reply)
+    got = generate(server, tmp_path / "answers.jsonl", budget=10, problems=3)
+    assert {len(tests) for tests in got.tests.values()} == {10}
+    keys = [json.loads(line)["key"] for line in (tmp_path / "answers.jsonl").read_text().splitlines()[1:]]
+    assert len(keys) == len(set(keys)) == got.requests
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        (200, "text/html", b"<!doctype html><html>Gateway</html>"),
+        (200, "application/json", b'{"id": "x", "choi'),
+        as_json(200, {"id": "x", "object": "chat.completion", "created": 1, "model": MODEL, "choices": []}),
+    ],
+    ids=["html", "broken json", "no choices"],
+)
+def test_an_unusable_answer_is_asked_for_again(server, tmp_path, reply):
+    server.fault = fail_first(1, reply)
+    assert len(generate(server, tmp_path / "answers.jsonl", budget=3).tests["Mbpp/0"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ((200, "text/html", b"<html>Gateway</html>"), r"HTML instead of JSON where completions .* base_url"),
+        (as_json(200, {"choices": []}), r"no choices where completions"),
+        (as_json(500, {"error": {"message": "out of memory"}}), r"answers 500 after all retries \(out of memory\)"),
+        (
+            as_json(429, {"error": {"message": "slow down"}}),
+            r"answers 429 after all retries \(slow down\).*concurrency",
+        ),
+    ],
+    ids=["html", "no choices", "500", "429"],
+)
+def test_lasting_failure_ends_the_run_in_one_line_and_keeps_what_was_generated(server, tmp_path, reply, said):
+    store = tmp_path / "answers.jsonl"
+    generate(server, store, budget=10)
+    kept = store.read_bytes()
+    server.fault = lambda path, body: reply
+    with pytest.raises(GenerationError, match=said) as caught:
+        generate(server, store, budget=20)
+    assert "\n" not in str(caught.value)
+    assert store.read_bytes() == kept
+
+
+@pytest.mark.slow  # the client backs off six times
+def test_a_server_that_went_away_is_named_with_the_remedy(server, tmp_path):
+    server.fault = lambda path, body: (200, "cut", b"x" * 100)
+    with pytest.raises(GenerationError, match=r"cannot be reached .*: start the server there.*is kept"):
+        generate(server, tmp_path / "answers.jsonl")
+
+
+def test_one_refused_prompt_does_not_stop_the_others(server, tmp_path):
+    def refuse(path: str, body: dict[str, Any]) -> Reply | None:
+        if "number 1" not in body["messages"][0]["content"]:
+            return None
+        return as_json(400, {"error": {"message": "maximum context length is 12 tokens"}})
+
+    server.fault = refuse
+    got = generate(server, tmp_path / "answers.jsonl", budget=5, problems=3)
+    assert {task: len(tests) for task, tests in got.tests.items()} == {"Mbpp/0": 5, "Mbpp/1": 0, "Mbpp/2": 5}
+    assert "maximum context length" in got.failed["Mbpp/1"]
+    assert sum("number 1" in body["messages"][0]["content"] for body in server.asked) == 1
+
+
+def test_when_every_prompt_is_refused_the_run_fails(server, tmp_path):
+    server.fault = lambda path, body: as_json(400, {"error": {"message": "maximum context length is 12 tokens"}})
+    with pytest.raises(GenerationError, match=r"every problem was refused.*maximum context length"):
+        generate(server, tmp_path / "answers.jsonl", problems=2)
+
+
+def test_candidates_rotate_over_distinct_solutions(server, tmp_path):
+    rotating = GeneratorConfig(base_url=server.url, model=MODEL, condition="rotate")
+    solutions = {
+        "Mbpp/0": ["def add(a, b):\n    return 1", "def add(a, b):\n    return 1\n", "def add(a, b): return 2"]
+    }
+    generate_tests(rotating, [problem()], solutions, {"Mbpp/0": 40}, tmp_path / "answers.jsonl", 0)
+    shown = Counter(body["messages"][0]["content"].split("### code solution\n")[1] for body in server.asked)
+    assert sorted(shown.values()) == [2, 2]
+
+
+def test_a_problem_without_candidates_is_asked_blind_and_says_so(server, tmp_path, caplog):
+    first = GeneratorConfig(base_url=server.url, model=MODEL)
+    with caplog.at_level(logging.WARNING):
+        generate_tests(first, [problem()], {"Mbpp/0": ["", " "]}, {"Mbpp/0": 3}, tmp_path / "answers.jsonl", 0)
+    assert "Mbpp/0: no candidate solution to show" in caplog.text
+    stored = json.loads((tmp_path / "answers.jsonl").read_text().splitlines()[1])
+    assert stored["prompt"] == "unittest-blind/1"
+
+
+def test_progress_counts_up_to_the_budget(server, tmp_path):
+    seen = []
+    generator = EndpointGenerator(config(server), tmp_path / "answers.jsonl")
+    generator.generate([problem()], {}, {"Mbpp/0": 20}, progress=seen.append)
+    assert seen[-1].tests == seen[-1].wanted == 20
+    assert [state.completions for state in seen] == sorted(state.completions for state in seen)
+
+
+def test_a_problem_without_a_budget_is_not_asked_for(server, tmp_path):
+    got = generate_tests(config(server), [problem()], {}, {}, tmp_path / "answers.jsonl", 0)
+    assert got.tests == {"Mbpp/0": ()}
+    assert server.asked == []
+
+
+def test_it_runs_inside_an_event_loop_as_in_a_notebook(server, tmp_path):
+    import asyncio
+
+    async def notebook():
+        return generate(server, tmp_path / "answers.jsonl", budget=2)
+
+    assert len(asyncio.run(notebook()).tests["Mbpp/0"]) == 2
+
+
+class TestCheck:
+    def test_a_healthy_endpoint_passes_without_generating_anything(self, server):
+        check_endpoint(config(server))
+        assert server.asked == []
+
+    def test_an_endpoint_without_a_list_of_models_is_asked_for_one_token(self, server):
+        server.fault = lambda path, body: as_json(404, {"error": {"message": "no"}}) if "models" in path else None
+        check_endpoint(config(server))
+        assert [body["max_tokens"] for body in server.asked] == [1]
+
+    def test_a_wrong_model_is_refused_with_the_nearest_name(self, server):
+        wrong = GeneratorConfig(base_url=server.url, model="tiny-codr", prompt="asserts")
+        with pytest.raises(ConfigError, match=r"does not serve the model 'tiny-codr' \(did you mean 'tiny-coder'\?\)"):
+            check_endpoint(wrong)
+
+    def test_a_wrong_model_is_found_without_a_list_too(self, server):
+        server.fault = lambda path, body: as_json(404, {"error": {"message": "model not found"}})
+        with pytest.raises(ConfigError, match=r"answers 404 for the model 'tiny-coder' \(model not found\)"):
+            check_endpoint(config(server))
+
+    def test_a_dead_endpoint_is_named(self, server, tmp_path):
+        dead = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        port = dead.server_address[1]
+        dead.server_close()
+        gone = GeneratorConfig(base_url=f"http://127.0.0.1:{port}/v1", model=MODEL, prompt="asserts")
+        with pytest.raises(GenerationError, match=rf"127\.0\.0\.1:{port}/v1 cannot be reached .*start the server"):
+            check_endpoint(gone)
+
+    def test_an_endpoint_that_answers_html_is_no_model_server(self, server):
+        server.fault = lambda path, body: (200, "text/html", b"<html>Welcome</html>")
+        with pytest.raises(GenerationError, match="where a list of models was expected: check base_url"):
+            check_endpoint(config(server))
+
+    def test_a_missing_key_is_named_by_its_variable(self, server):
+        server.fault = lambda path, body: as_json(401, {"error": {"message": "no key"}})
+        with pytest.raises(ConfigError, match=r"wants an API key: \$OPENAI_API_KEY is not set"):
+            check_endpoint(config(server))
+
+    def test_a_refused_key_is_never_shown_or_logged(self, server, monkeypatch, caplog):
+        monkeypatch.setenv("MY_KEY", KEY)
+        server.fault = lambda path, body: as_json(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
+        with caplog.at_level(logging.DEBUG), pytest.raises(ConfigError, match=r"\$MY_KEY is refused") as caught:
+            check_endpoint(config(server, api_key_env="MY_KEY"))
+        assert KEY not in str(caught.value)
+        assert not any(KEY in record.getMessage() for record in caplog.records if record.name.startswith("coderm"))
+
+    @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/v1", "http://", "http://me:pw@x/v1", "http://x:bad/v1"])
+    def test_a_url_that_cannot_work_is_refused(self, url):
+        with pytest.raises(ConfigError, match="base_url") as caught:
+            check_endpoint(GeneratorConfig(base_url=url, model=MODEL, prompt="asserts"))
+        assert "pw" not in str(caught.value)
+
+    def test_the_coderm_prompt_without_candidates_is_refused_before_anything_is_asked(self, server):
+        with pytest.raises(ConfigError, match="condition is 'none'"):
+            check_endpoint(GeneratorConfig(base_url=server.url, model=MODEL, condition="none"))
+
+    def test_an_unknown_prompt_is_refused(self, server):
+        with pytest.raises(ConfigError, match="unknown prompt"):
+            check_endpoint(GeneratorConfig(base_url=server.url, model=MODEL, prompt="codrm"))
+
+
+def test_the_key_goes_to_the_endpoint_and_not_into_the_store(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_KEY", KEY)
+    generate(server, tmp_path / "answers.jsonl", api_key_env="MY_KEY")
+    assert set(server.keys) == {f"Bearer {KEY}"}
+    assert KEY not in (tmp_path / "answers.jsonl").read_text()
+
+
+def test_a_proxy_in_the_environment_does_not_swallow_requests_to_this_machine(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert len(generate(server, tmp_path / "answers.jsonl").tests["Mbpp/0"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("temperature", 0.1), ("top_p", 0.5), ("max_tokens", 9), ("condition", "none"), ("chat", False)],
+)
+def test_an_answer_file_of_other_settings_is_refused_and_left_alone(server, tmp_path, setting, value):
+    store = tmp_path / "answers.jsonl"
+    generate(server, store)
+    kept = store.read_bytes()
+    with pytest.raises(StoreError, match=rf"was written with {setting} = .*, and this run has"):
+        generate(server, store, **{setting: value})
+    assert store.read_bytes() == kept
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {folder!r})
+from test_generation_endpoint import config, problem
+from coderm_tasks.config import GeneratorConfig
+from coderm_tasks.generation.endpoint import generate_tests
+asked = [problem(number) for number in range(4)]
+settings = GeneratorConfig(base_url={url!r}, model="tiny-coder", prompt="asserts", concurrency=1)
+generate_tests(settings, asked, {{}}, {{p.task_id: 20 for p in asked}}, Path({store!r}), 0)
+"""
+
+
+def test_a_killed_run_goes_on_where_it_stopped_and_asks_nothing_twice(server, tmp_path):
+    store = tmp_path / "answers.jsonl"
+    reached, release = threading.Event(), threading.Event()
+
+    def hold_the_fifth(path: str, body: dict[str, Any]) -> Reply | None:
+        if len(server.asked) == 5:
+            reached.set()
+            release.wait(60)
+        return None
+
+    server.fault = hold_the_fifth
+    script = KILLED.format(folder=str(Path(__file__).parent), url=server.url, store=str(store))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", script], env=environment) as child:
+        assert reached.wait(60)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    server.fault = lambda path, body: None
+    release.set()
+    with store.open("ab") as stream:  # as a kill in the middle of a write leaves it
+        stream.write(b'{"key": "half a li')
+    before = Counter(json.dumps(body, sort_keys=True) for body in server.asked[:4])
+    got = generate(server, store, budget=20, problems=4, concurrency=1)
+    assert {len(tests) for tests in got.tests.values()} == {20}
+    after = Counter(json.dumps(body, sort_keys=True) for body in server.asked[5:])
+    assert not before & after
+    assert sum(after.values()) == got.requests == 8 - 4
+    assert all(json.loads(line) for line in store.read_text().splitlines())
