@@ -138,13 +138,14 @@ def load_config(settings: Mapping[str, Any] | None = None, environ: Mapping[str,
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        settings: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"{CONFIG_VARIABLE}={path}: {error.strerror}; name a readable TOML file or unset it"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{CONFIG_VARIABLE}={path}: not TOML: {error}") from error
+    return settings
 
 
 def _refuse_unknown(given: Mapping[str, Any], kind: type[Struct], prefix: str) -> None:

@@ -37,7 +37,11 @@ class CellShard(Struct, frozen=True, tag="cells"):
 
 
 class ShardCells(Struct, frozen=True, tag="cells"):
-    """Per solution one letter and one mode per wanted test: ``l`` lifted, ``s`` split, ``x`` shared, ``v`` vacuous."""
+    """Per solution one letter and one mode per wanted test.
+
+    Modes: ``l`` lifted, ``s`` split, ``x`` shared, ``v`` vacuous, ``a`` assumed: TIMEOUT without a run, because the
+    solution had used up its timeouts (:attr:`Limits.max_timeouts`).
+    """
 
     letters: tuple[str, ...]
     modes: tuple[str, ...]
@@ -102,14 +106,22 @@ class CellRunner:
         plans = {test: job.plan_for(test, solution.text) for test in wanted}
         answers = self._answers(job, shard.entry_point, solution, [t for t in wanted if isinstance(plans[t], Lifted)])
         row = []
+        timeouts = 0
         for test, plan in plans.items():
             if isinstance(plan, Vacuous):
                 row.append(("I", "v"))
             elif isinstance(plan, Lifted):
-                row.append((job.verdict(test, answers[test]), "l"))
+                row.append(self._lifted(job, test, answers[test]))
+            elif self._limits.max_timeouts is not None and timeouts >= self._limits.max_timeouts:
+                row.append(("T", "a"))
             else:
                 row.append(self._program(shard, solution, shard.tests[test], plan))
+                timeouts += row[-1][0] == "T"
         return row
+
+    def _lifted(self, job: _Job, test: int, answers: tuple[Answer, ...]) -> tuple[str, str]:
+        letter = job.verdict(test, answers)
+        return letter, "a" if letter == "T" and any(answer.assumed for answer in answers) else "l"
 
     def _program(self, shard: CellShard, solution: Source, test: str, plan: Program) -> tuple[str, str]:
         letter, shared = self._sessions.judge(

@@ -87,7 +87,7 @@ class CellPlan:
         """Spread the verdicts of distinct solutions and tests over the whole matrix."""
         index = np.ix_(self._row_of, self._column_of)
         letters = self._letters[index]
-        counted = {mode: int(np.count_nonzero(self._run & (self._modes == ord(mode)))) for mode in "lsx"}
+        counted = {mode: int(np.count_nonzero(self._run & (self._modes == ord(mode)))) for mode in "lsxa"}
         run = int(np.count_nonzero(self._run))
         stats = RunStats(
             cells=letters.size,
@@ -96,6 +96,7 @@ class CellPlan:
             lifted=counted["l"],
             split=counted["s"],
             shared=counted["x"],
+            assumed=counted["a"],
             unique_solutions=len(self._keys),
             unique_tests=len(self._tests),
             seconds=seconds,

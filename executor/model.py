@@ -51,7 +51,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     output_kb: int = 4096
     """Largest single value that a call may return, KiB."""
     max_timeouts: int | None = 3
-    """After this many timed-out calls a solution's remaining cells are TIMEOUT unrun; None runs them all."""
+    """After this many timed-out calls the rest of a solution's cells are TIMEOUT without a run, and counted so; None
+    runs them all."""
 
     def __post_init__(self) -> None:
         _check("cpu_s", self.cpu_s, 0.01, 3600)
@@ -137,6 +138,8 @@ class RunStats(Struct, frozen=True):
     """Executed cells whose test ran in a judge process apart from the solution."""
     shared: int = 0
     """Executed cells whose test had to share one process with the solution (their verdict could be forged)."""
+    assumed: int = 0
+    """Cells that are TIMEOUT without a run: their solution had used up ``Limits.max_timeouts``."""
     unique_solutions: int = 0
     unique_tests: int = 0
     seconds: float = 0.0

@@ -32,6 +32,8 @@ class Answer(Struct, frozen=True):
     cpu_s: float = 0.0
     loading: bool = False
     """The solution ended or failed while it was loaded: every other call of it does the same."""
+    assumed: bool = False
+    """Not made: the solution had used up its timeouts."""
 
 
 class Sessions:
@@ -90,7 +92,7 @@ class Sessions:
             answers.append(Answer(letter=letter))
             timeouts += 1
             if limit is not None and timeouts >= limit:
-                answers += [Answer(letter=letter)] * (len(calls) - len(answers))
+                answers += [Answer(letter=letter, assumed=True)] * (len(calls) - len(answers))
         return answers
 
     def _payload(self, source: str, entry_point: str, calls: Sequence[str]) -> bytes:

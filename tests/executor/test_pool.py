@@ -155,14 +155,19 @@ def test_time_limits_end_what_burns_and_what_sleeps() -> None:
     assert matrix.rows() == ["TTT", "TTT", "PTP"]
 
 
-def test_after_enough_timeouts_the_rest_is_not_run() -> None:
-    tests = [f"assert f({number}) == 0" for number in range(20)]
+def test_after_enough_timeouts_the_rest_is_not_run_and_counted_so() -> None:
+    tests = [f"assert f({number}) == 0" for number in range(10)]
     with open_executor(workers=1, limits=Limits(cpu_s=0.2, max_timeouts=2)) as quick:
-        (outputs,) = quick.call(
-            [CallJob(job_id="j", entry_point="f", solutions=(LOOP,), calls=tuple(Call((n,)) for n in range(20)))]
-        )
-        assert run(quick, [LOOP], tests).rows() == ["T" * 20]
-    assert {outcome.verdict.value for outcome in outputs.outcomes[0]} == {"T"}
+        lifted = run(quick, [LOOP], tests)
+        programs = run(quick, [LOOP], [test + UNLIFT for test in tests])
+    assert lifted.rows() == programs.rows() == ["T" * 10]
+    assert (lifted.stats.lifted, lifted.stats.assumed) == (2, 8)
+    assert (programs.stats.split, programs.stats.assumed) == (2, 8)
+
+
+def test_without_a_limit_of_timeouts_every_cell_is_run() -> None:
+    with open_executor(workers=1, limits=Limits(cpu_s=0.1, max_timeouts=None)) as quick:
+        assert run(quick, [LOOP], [f"assert f({number}) == 0" for number in range(5)]).stats.assumed == 0
 
 
 def test_too_much_memory_is_a_resource_verdict() -> None:
