@@ -15,8 +15,7 @@ import msgspec
 
 from executor.errors import SandboxError
 from executor.inside.frames import pack, read_frame, write_all
-from executor.model import Limits
-from executor.worker import Failure, Request, Response
+from executor.worker import Failure, Request, Response, Setup
 
 __all__ = ["Crew"]
 
@@ -30,8 +29,8 @@ _ATTEMPTS = 2
 class _Worker:
     """One worker process. Used by one thread."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self.busy = threading.Lock()
@@ -62,7 +61,7 @@ class _Worker:
                 start_new_session=True,
             )
             assert self._process.stdin is not None
-            write_all(self._process.stdin.fileno(), pack(msgspec.msgpack.encode(self._limits)))
+            write_all(self._process.stdin.fileno(), pack(msgspec.msgpack.encode(self._setup)))
         return self._process
 
     def close(self) -> None:
@@ -85,8 +84,8 @@ class _Worker:
 class Crew:
     """Workers, each driven by a thread. Processes start with the first shard and stay warm until :meth:`close`."""
 
-    def __init__(self, size: int, limits: Limits) -> None:
-        self._workers = [_Worker(limits) for _ in range(size)]
+    def __init__(self, size: int, setup: Setup) -> None:
+        self._workers = [_Worker(setup) for _ in range(size)]
 
     def map(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
         """Serve ``(ticket, shard)`` pairs, yield ``(ticket, answer)`` in order of completion.

@@ -16,6 +16,7 @@ from executor.crew import Crew
 from executor.jobs import CellPlan, call_texts, outcome_rows, sendable
 from executor.model import CallJob, CellJob, Limits, Outputs, PassMatrix
 from executor.purity import look_at
+from executor.worker import Setup
 
 __all__ = ["LocalExecutor", "open_executor"]
 
@@ -33,11 +34,12 @@ class LocalExecutor:
 
         Raises:
             CacheError: the cache cannot be used.
+            SandboxMissing: the sandbox cannot run on this machine.
         """
         self.limits = limits or Limits()
         self.workers = workers or len(os.sched_getaffinity(0))
+        self._crew = Crew(self.workers, Setup(box_plan(), self.limits))
         self._cache = None if cache is None else VerdictCache(cache)
-        self._crew = Crew(self.workers, self.limits)
 
     def run(self, jobs: Iterable[CellJob]) -> Iterator[PassMatrix]:
         """Yield one matrix per job, as jobs finish. Raises SandboxError, CacheError."""
@@ -123,5 +125,4 @@ def open_executor(*, workers: int = 0, limits: Limits | None = None, cache: Path
         SandboxMissing: the sandbox cannot run on this machine; the message names what mends it.
         CacheError: the cache cannot be used.
     """
-    box_plan()
     return LocalExecutor(workers=workers, limits=limits, cache=cache)

@@ -11,17 +11,24 @@ import sys
 import msgspec
 from msgspec import Struct
 
-from executor.bwrap import box_plan
 from executor.cells import CallShard, CellRunner, CellShard, ShardCells, ShardReplies
 from executor.errors import SandboxError
 from executor.inside.frames import pack, read_frame, write_all
 from executor.model import Limits
+from executor.policy import BoxPlan
 from executor.sessions import Sessions
 
-__all__ = ["Failure", "Request", "Response", "main"]
+__all__ = ["Failure", "Request", "Response", "Setup", "main"]
 
 Request = CellShard | CallShard
 _REQUESTS = msgspec.msgpack.Decoder(Request)
+
+
+class Setup(Struct, frozen=True):
+    """What a worker is told first."""
+
+    plan: BoxPlan
+    limits: Limits
 
 
 class Failure(Struct, frozen=True, tag="failure"):
@@ -34,14 +41,14 @@ Response = ShardCells | ShardReplies | Failure
 
 
 def main() -> None:
-    """Serve until standard input ends. The first frame holds the limits."""
+    """Serve until standard input ends. The first frame says how boxes are made, and with which limits."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     first = read_frame(0)
     if first is None:
         return
-    limits = msgspec.msgpack.decode(first, type=Limits)
-    sessions = Sessions(box_plan(), limits)
-    runner = CellRunner(sessions, limits)
+    setup = msgspec.msgpack.decode(first, type=Setup)
+    sessions = Sessions(setup.plan, setup.limits)
+    runner = CellRunner(sessions, setup.limits)
     try:
         while (frame := read_frame(0)) is not None:
             write_all(1, pack(msgspec.msgpack.encode(_serve(runner, _REQUESTS.decode(frame)))))
