@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 # The build of torch that has no CUDA where the package index offers one; installed first, so that nothing else asks for another.
 TORCH ?= torch==2.13.0
 OUT ?= out/demo
+DATA ?= ../shared/data
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -50,6 +51,9 @@ seccomp: $(VENV)/test.stamp  ## build the shipped seccomp programs from executor
 
 seccomp-check: $(VENV)/test.stamp  ## fail where a shipped seccomp program is stale
 	$(BIN)/python scripts/build_seccomp.py --check
+
+default-classifier: $(VENV)/test.stamp  ## train the shipped difficulty classifiers (needs DATA, see docs/difficulty.md)
+	$(BIN)/python benchmarks/difficulty_defaults.py --data $(DATA)
 
 clean:  ## remove what make made
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
