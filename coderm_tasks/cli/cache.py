@@ -1,0 +1,48 @@
+"""``coderm cache``: what the cache of verdicts holds, and forgetting it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="The cache of verdicts on disk. The same solution, test, limits and interpreter are never run twice.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Say where the cache is and what it holds.
+
+    Example: coderm cache info
+    """
+    import msgspec
+
+    from coderm_tasks.cli.console import cache_folder
+    from executor.cache import VerdictCache
+
+    with VerdictCache(cache_folder()) as cache:
+        found = cache.info()
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        typer.echo(f"{found.path}: {found.cells:,} verdicts of {found.rows:,} solutions, {found.bytes / 2**20:.1f} MiB")
+
+
+@app.command()
+def clear() -> None:
+    """Forget all verdicts.
+
+    Example: coderm cache clear
+    """
+    from coderm_tasks.cli.console import cache_folder
+    from executor.cache import VerdictCache
+
+    with VerdictCache(cache_folder()) as cache:
+        cells = cache.info().cells
+        cache.clear()
+    typer.echo(f"{cells:,} verdicts forgotten")

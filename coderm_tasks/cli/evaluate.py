@@ -1,0 +1,160 @@
+"""``coderm evaluate``: label every sample of a file by ground truth, in the sandbox, and compute pass@k."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from coderm_tasks.files import Samples
+    from coderm_tasks.groundtruth import Labels
+    from coderm_tasks.metrics import PassAtK
+    from coderm_tasks.model import Problem
+    from executor import Limits
+
+__all__ = ["evaluate"]
+
+
+class _Run(Struct, frozen=True):
+    """How samples are to be executed."""
+
+    workers: int
+    """0: one per core."""
+    limits: Limits
+    evalplus_bug_compat: bool
+
+
+def evaluate(
+    dataset: Annotated[str, typer.Option(help="humaneval or mbpp: HumanEval+ or MBPP+, as in evalplus.evaluate.")],
+    samples: Annotated[Path, typer.Option(help="Samples to grade: EvalPlus JSONL, gzip allowed.")],
+    output: Annotated[Path, typer.Option(help="Labels to write: JSONL, one record per sample, in the file's order.")],
+    workers: Annotated[int | None, typer.Option(help="Sandbox workers; default: one per core.")] = None,
+    cpu_limit: Annotated[float | None, typer.Option(help="CPU seconds that one call may take.")] = None,
+    evalplus_bug_compat: Annotated[
+        bool, typer.Option("--evalplus-bug-compat", help="Fail everyone on HumanEval/32, as EvalPlus 0.3.1 does.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+) -> None:
+    """Grade samples by EvalPlus's rules, executed in the sandbox, and compute pass@k.
+
+    \b
+    Example:
+      coderm evaluate --dataset humaneval --samples samples.jsonl --output labels.jsonl
+    """
+    from coderm_tasks.atomic import atomic_writer, check_writable
+    from coderm_tasks.cli.console import print_json
+    from coderm_tasks.datasets import cli_dataset, load_problems
+    from coderm_tasks.files import read_samples
+
+    began = time.monotonic()
+    run = _Run(_workers(workers), _limits(cpu_limit), evalplus_bug_compat)
+    name = cli_dataset(dataset)
+    check_writable(output)
+    problems = load_problems(name)
+    given = read_samples(samples, {problem.task_id: problem for problem in problems})
+    labels = _label(run, problems, given)
+    with atomic_writer(output) as stream:
+        stream.writelines(_line(record) for record in labels.records)
+    _print_table(dataset, labels)
+    if as_json:
+        print_json(_summary(dataset, output, labels, time.monotonic() - began))
+
+
+def _workers(flag: int | None) -> int:
+    from coderm_tasks.config import load_config
+    from coderm_tasks.errors import ConfigError
+
+    if flag is None:
+        return load_config().workers
+    if flag < 1:
+        raise ConfigError(f"--workers is {flag}: expected at least 1; leave it out for one per core")
+    return flag
+
+
+def _limits(cpu_limit: float | None) -> Limits:
+    import msgspec
+
+    from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS
+
+    if cpu_limit is None:
+        return GROUND_TRUTH_LIMITS
+    wall = max(GROUND_TRUTH_LIMITS.wall_s, 5 * cpu_limit)
+    return msgspec.structs.replace(GROUND_TRUTH_LIMITS, cpu_s=cpu_limit, wall_s=wall)
+
+
+def _label(run: _Run, problems: Sequence[Problem], samples: Samples) -> Labels:
+    from coderm_tasks.cli.console import progress_bar
+    from coderm_tasks.groundtruth import label_samples
+    from executor import open_executor
+
+    with (
+        open_executor(workers=run.workers, limits=run.limits) as executor,
+        progress_bar("grading samples", len(samples.order)) as advance,
+    ):
+        return label_samples(
+            executor,
+            problems,
+            samples,
+            limits=run.limits,
+            progress=advance,
+            evalplus_bug_compat=run.evalplus_bug_compat,
+        )
+
+
+class _Summary(Struct, frozen=True, kw_only=True):
+    """What ``--json`` prints."""
+
+    dataset: str
+    output: str
+    samples: int
+    problems: int
+    """Problems that have samples; pass@k is their mean."""
+    problems_without_samples: tuple[str, ...]
+    base: tuple[PassAtK, ...]
+    plus: tuple[PassAtK, ...]
+    seconds: float
+
+
+def _summary(dataset: str, output: Path, labels: Labels, seconds: float) -> _Summary:
+    return _Summary(
+        dataset=dataset,
+        output=str(output),
+        samples=len(labels.records),
+        problems=labels.base[0].problems,
+        problems_without_samples=labels.without_samples,
+        base=labels.base,
+        plus=labels.plus,
+        seconds=round(seconds, 3),
+    )
+
+
+def _line(record: Struct) -> str:
+    import msgspec
+
+    return msgspec.json.encode(record).decode("utf-8") + "\n"
+
+
+def _print_table(dataset: str, labels: Labels) -> None:
+    from rich.table import Table
+
+    from coderm_tasks.cli.console import show
+
+    table = Table(title=f"{dataset}: {len(labels.records)} samples of {labels.base[0].problems} problems")
+    table.add_column("metric")
+    table.add_column(f"{dataset} (base)", justify="right")
+    table.add_column(f"{dataset}+ (base and extra)", justify="right")
+    for base, plus in zip(labels.base, labels.plus, strict=True):
+        table.add_row(f"pass@{base.k}", _percent(base), _percent(plus))
+    if labels.without_samples:
+        table.caption = f"{len(labels.without_samples)} problems have no samples and are left out of the mean"
+    show(table)
+
+
+def _percent(metric: PassAtK) -> str:
+    spread = "" if metric.stderr is None else f" ± {100 * metric.stderr:.2f}"
+    return f"{100 * metric.value:.2f} %{spread}"

@@ -1,0 +1,157 @@
+"""Grade solutions by ground truth, executed in the sandbox and judged outside it.
+
+HumanEval: the data set's own ``check(candidate)`` is one test. EvalPlus: the reference solution's outputs are computed
+in the sandbox, each solution's outputs too, and :mod:`coderm_tasks.groundtruth.oracle` compares them here.
+
+Differences from ``evalplus.evaluate`` 0.3.1, all on purpose:
+
+- HumanEval/32 (``find_zero``) is judged as EvalPlus's main branch does; 0.3.1 fails everyone on it by a bug, so scores
+  here can be one problem higher. ``evalplus_bug_compat=True`` reproduces 0.3.1.
+- Time limits are CPU seconds, at least those of ``limits`` and 4 times what the reference takes on the problem's
+  slowest input; EvalPlus takes wall time, at least 1 s and 4 times the reference's time on the same input. Solutions
+  near a limit can differ; in EvalPlus they differ from machine to machine, too.
+- An output counts as the plain data it holds: an object with an ``__eq__`` of its own is never right, and a NumPy
+  scalar is the Python number it stands for.
+- Outputs too large to carry out of the sandbox (over about 100,000 parts) must equal the expected ones exactly; the
+  tolerance for floats does not reach them. No output of HumanEval+ v0.1.10 or MBPP+ v0.2.0 is both large and inexact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from coderm_tasks.groundtruth import oracle
+from coderm_tasks.groundtruth.book import Book, Item, Progress
+from coderm_tasks.groundtruth.model import Grade
+from coderm_tasks.groundtruth.reasons import describe_stop, describe_verdict, describe_wrong
+from coderm_tasks.groundtruth.references import Truth, call_job, run_references
+from coderm_tasks.model import Problem
+from executor import CellJob, Executor, Limits, Outcome, Verdict
+
+__all__ = ["GROUND_TRUTH_LIMITS", "grade"]
+
+GROUND_TRUTH_LIMITS = Limits(cpu_s=2.0, wall_s=20.0, memory_mb=4096, max_timeouts=1)
+"""What a call of a solution may use. 4 GiB as in EvalPlus. One timeout decides a solution, so nothing runs after it."""
+
+
+def grade(
+    executor: Executor,
+    problems: Sequence[Problem],
+    solutions: Sequence[Sequence[str]],
+    *,
+    limits: Limits = GROUND_TRUTH_LIMITS,
+    progress: Progress | None = None,
+    evalplus_bug_compat: bool = False,
+) -> list[list[Grade]]:
+    """Return one grade per solution: ``result[p][i]`` is solution ``i`` of ``problems[p]``.
+
+    Identical sources are executed once; extra inputs are executed only for solutions that are right on the base inputs;
+    a problem without solutions costs nothing.
+
+    Args:
+        executor: where code runs. HumanEval's checks run under its own limits.
+        problems: with distinct task ids.
+        solutions: sources per problem, in sample order; an empty source is wrong.
+        limits: limits of each call where outputs are compared.
+        progress: told how many solutions are done, so that the calls add up to their number.
+        evalplus_bug_compat: fail every solution of HumanEval/32, as EvalPlus 0.3.1 does.
+
+    Raises:
+        DatasetError: a reference solution does not return plain data on one of its inputs.
+        SandboxError: the sandbox failed; no grade is made up for what did not run.
+        ValueError: not one sequence of solutions per problem, or repeated task ids.
+    """
+    if len({problem.task_id for problem in problems}) != len(problems):
+        raise ValueError("problems to grade have repeated task ids: grade one data set at a time")
+    if len(problems) != len(solutions):
+        raise ValueError(f"got solutions for {len(solutions)} problems, expected {len(problems)} sequences")
+    book = Book(problems, solutions, progress)
+    _settle_without_running(book, evalplus_bug_compat)
+    items = list(book.undecided())
+    _grade_by_check(executor, [item for item in items if item.problem.truth.check], book)
+    _grade_by_outputs(executor, [item for item in items if not item.problem.truth.check], limits, book)
+    return book.grades()
+
+
+def _settle_without_running(book: Book, evalplus_bug_compat: bool) -> None:
+    for item in list(book.undecided()):
+        bug = evalplus_bug_compat and oracle.never_passes_in_evalplus(item.problem.dataset, item.problem.entry_point)
+        for code in item.codes:
+            if not code.strip():
+                book.enter(item.task_id, code, Grade(False, False, "empty solution"))
+            elif bug:
+                book.enter(item.task_id, code, Grade(False, False, "EvalPlus 0.3.1 fails every solution here"))
+
+
+def _grade_by_check(executor: Executor, items: Sequence[Item], book: Book) -> None:
+    by_id = {item.task_id: item for item in items}
+    for matrix in executor.run([_check_job(item) for item in items]):
+        item = by_id[matrix.job_id]
+        for code, row in zip(item.codes, matrix.rows(), strict=True):
+            verdict = Verdict(row)
+            passed = verdict is Verdict.PASS
+            reason = "" if passed else f"check: {describe_verdict(verdict)}"
+            book.enter(item.task_id, code, Grade(passed, passed, reason))
+
+
+def _check_job(item: Item) -> CellJob:
+    problem = item.problem
+    return CellJob(
+        job_id=problem.task_id,
+        entry_point=problem.entry_point,
+        solutions=item.codes,
+        tests=(f"{problem.truth.check}\ncheck({problem.entry_point})\n",),
+        context=problem.context,
+    )
+
+
+def _grade_by_outputs(executor: Executor, items: Sequence[Item], limits: Limits, book: Book) -> None:
+    truths = run_references(executor, [item.problem for item in items], limits)
+    survivors: dict[str, Item] = {}
+    for item, faults in _run_stage(executor, items, truths, "base"):
+        passed = _enter_faults(item, faults, base_passed=False, book=book)
+        if passed:
+            survivors[item.task_id] = Item(item.problem, passed)
+    # Data set order, whatever order the base stage finished in: the same work in the same order every time.
+    rest = [survivors[item.task_id] for item in items if item.task_id in survivors]
+    for item, faults in _run_stage(executor, rest, truths, "plus"):
+        for code in _enter_faults(item, faults, base_passed=True, book=book):
+            book.enter(item.task_id, code, Grade(True, True))
+
+
+def _enter_faults(item: Item, faults: Sequence[str], *, base_passed: bool, book: Book) -> tuple[str, ...]:
+    """Enter a grade for the faulty solutions, and return the others."""
+    for code, fault in zip(item.codes, faults, strict=True):
+        if fault:
+            book.enter(item.task_id, code, Grade(base_passed, False, fault))
+    return tuple(code for code, fault in zip(item.codes, faults, strict=True) if not fault)
+
+
+def _run_stage(
+    executor: Executor, items: Iterable[Item], truths: Mapping[str, Truth], stage: str
+) -> Iterator[tuple[Item, list[str]]]:
+    """Yield each item with one fault per solution, empty where every output is right."""
+    by_id: dict[str, Item] = {}
+    jobs = []
+    for item in items:
+        truth, wants = truths[item.task_id], getattr(truths[item.task_id], stage)
+        if not wants:  # Mbpp/793 has no extra inputs
+            yield item, [""] * len(item.codes)
+            continue
+        by_id[item.task_id] = item
+        inputs = [want.args for want in wants]
+        jobs.append(call_job(item.problem, item.codes, inputs, limits=truth.limits, large=truth.large))
+    for outputs in executor.call(jobs):
+        item = by_id[outputs.job_id]
+        wants = getattr(truths[item.task_id], stage)
+        yield item, [_fault(item.problem, stage, outcomes, wants) for outcomes in outputs.outcomes]
+
+
+def _fault(problem: Problem, stage: str, outcomes: Sequence[Outcome], wants: Sequence[oracle.Expected]) -> str:
+    """Describe the first input on which the solution is wrong; empty if there is none."""
+    for index, (outcome, want) in enumerate(zip(outcomes, wants, strict=True)):
+        if outcome.kind != "value":
+            return f"{stage} input {index}: {describe_stop(outcome)}"
+        if not oracle.accepts(problem.dataset, problem.entry_point, outcome.value, want):
+            return f"{stage} input {index}: {describe_wrong(outcome.value, want.value)}"
+    return ""

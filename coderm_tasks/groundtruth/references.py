@@ -1,0 +1,135 @@
+"""What a problem's inputs ask for: outputs of the reference solution, computed in the sandbox like all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from coderm_tasks.errors import DatasetError
+from coderm_tasks.groundtruth import oracle
+from coderm_tasks.groundtruth.fingerprint import CODERM_CUT, CODERM_MARK
+from coderm_tasks.groundtruth.reasons import describe_stop
+from coderm_tasks.model import Problem
+from executor import Call, CallJob, Executor, Limits, Outcome, Outputs
+
+__all__ = ["Truth", "call_job", "run_references"]
+
+_TIME_FACTOR = 4.0
+"""A solution may take this many times the reference's CPU time, or the least limit if that is more (as in EvalPlus)."""
+_REFERENCE_CPU_S = 120.0
+_FINGERPRINTED = "coderm_fingerprinted"
+
+
+class Truth(Struct, frozen=True, kw_only=True):
+    """What a problem asks of a solution."""
+
+    base: tuple[oracle.Expected, ...]
+    plus: tuple[oracle.Expected, ...]
+    large: bool
+    """Some outputs are too large to carry: solutions are to answer with fingerprints as well."""
+    limits: Limits
+    """Limits of each call of a solution."""
+
+
+def run_references(executor: Executor, problems: Sequence[Problem], limits: Limits) -> dict[str, Truth]:
+    """Run the reference solution of each problem on all its inputs. Keys are task ids.
+
+    Args:
+        executor: where they run.
+        problems: with inputs.
+        limits: what a solution may use at least; its CPU time grows with the reference's.
+
+    Raises:
+        DatasetError: a reference gives no plain data on one of its inputs, or there are no inputs.
+        SandboxError: the sandbox failed.
+    """
+    by_id = {problem.task_id: problem for problem in problems}
+    patient = msgspec.structs.replace(
+        limits, cpu_s=max(limits.cpu_s, _REFERENCE_CPU_S), wall_s=max(limits.wall_s, 2 * _REFERENCE_CPU_S)
+    )
+    jobs = (
+        call_job(
+            problem,
+            (problem.truth.reference,),
+            problem.truth.base_inputs + problem.truth.plus_inputs,
+            limits=patient,
+            large=True,
+        )
+        for problem in problems
+    )
+    return {outputs.job_id: _truth(by_id[outputs.job_id], outputs, limits) for outputs in executor.call(jobs)}
+
+
+def call_job(
+    problem: Problem, codes: Iterable[str], inputs: Iterable[tuple[object, ...]], *, limits: Limits, large: bool
+) -> CallJob:
+    """Build the job that calls each of ``codes`` on all ``inputs``, in order and in one process, as EvalPlus does.
+
+    ``large``: outputs too large to carry come back as fingerprints.
+    """
+    entry_point = problem.entry_point
+    if large:
+        ending = f"\n\n{_fingerprint_source()}\n\ndef {_FINGERPRINTED}(*args):\n"
+        ending += f"    return coderm_fingerprint({entry_point}(*args))\n"
+        codes = [code + ending for code in codes]
+        entry_point = _FINGERPRINTED
+    return CallJob(
+        job_id=problem.task_id,
+        entry_point=entry_point,
+        solutions=tuple(codes),
+        calls=tuple(Call(args) for args in inputs),
+        **_terms(limits),
+    )
+
+
+def _terms(limits: Limits) -> dict[str, Any]:
+    """Limits and order of a job's calls, where the executor knows such terms."""
+    return {"limits": limits, "in_order": True} if "limits" in CallJob.__struct_fields__ else {}
+
+
+@cache
+def _fingerprint_source() -> str:
+    package = resources.files("coderm_tasks.groundtruth")
+    return package.joinpath("fingerprint.py").read_text(encoding="utf-8").split(f"\n{CODERM_CUT}\n", 1)[1]
+
+
+def _truth(problem: Problem, outputs: Outputs, limits: Limits) -> Truth:
+    (outcomes,) = outputs.outcomes
+    if not outcomes:
+        raise DatasetError(f"{problem.task_id}: has neither a check nor inputs to grade by: check the data set file")
+    values = [_value(problem, index, outcome) for index, outcome in enumerate(outcomes)]
+    truth, cut = problem.truth, len(problem.truth.base_inputs)
+    base = oracle.expect(problem.dataset, problem.entry_point, truth.base_inputs, values[:cut], truth.atol)
+    plus = oracle.expect(problem.dataset, problem.entry_point, truth.plus_inputs, values[cut:], truth.atol)
+    if not all(oracle.is_portable(want.value) for want in (*base, *plus)):
+        raise DatasetError(
+            f"{problem.task_id}: the reference solution returns objects that are no plain data: expected numbers, text "
+            "and containers of them; such a problem cannot be graded, take it out of the data set file"
+        )
+    cpu_s = max(limits.cpu_s, _TIME_FACTOR * max(outcome.cpu_s for outcome in outcomes))
+    return Truth(
+        base=base,
+        plus=plus,
+        large=any(_is_fingerprint(want.value) for want in (*base, *plus)),
+        limits=msgspec.structs.replace(limits, cpu_s=cpu_s, wall_s=max(limits.wall_s, 2 * cpu_s)),
+    )
+
+
+def _value(problem: Problem, index: int, outcome: Outcome) -> object:
+    cut = len(problem.truth.base_inputs)
+    place = f"base input {index}" if index < cut else f"plus input {index - cut}"
+    if outcome.kind != "value":
+        raise DatasetError(
+            f"{problem.task_id}: the reference solution {describe_stop(outcome)} on {place}: expected a value: "
+            "check the data set file, or allow more memory"
+        )
+    return outcome.value
+
+
+def _is_fingerprint(value: object) -> bool:
+    return type(value) is tuple and len(value) == 2 and value[0] == CODERM_MARK

@@ -1,0 +1,157 @@
+"""Everything that can be found out, and refused, before the first token is generated."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import platformdirs
+from msgspec import Struct
+
+from coderm_tasks.config import Config
+from coderm_tasks.errors import StoreError
+from coderm_tasks.generation.bank import load_bank
+from coderm_tasks.generation.endpoint import check_endpoint
+from coderm_tasks.generation.prompts import render
+from coderm_tasks.hosts.lm_eval.caller import output_folder
+from coderm_tasks.model import Problem
+from coderm_tasks.rerank import get_strategy
+from difficulty import plan_tests
+from executor.doctor import require_sandbox
+
+__all__ = ["Ranks", "RunPlan", "make_plan"]
+
+# lm-eval prints only what is logged under its own name.
+logger = logging.getLogger(f"lm_eval.{__name__}")
+
+
+class Ranks(Struct, frozen=True):
+    """Which of several processes that share the problems this is (lm-eval's data parallelism)."""
+
+    rank: int = 0
+    of: int = 1
+
+
+class RunPlan(Struct, frozen=True, kw_only=True):
+    """One run of one task on one rank."""
+
+    task: str
+    config: Config
+    """Settings as they will be used."""
+    chat: bool
+    """Answers are those of a chat model."""
+    problems: dict[str, Problem]
+    """Problems of the data set by task id, in its order."""
+    budgets: dict[str, int]
+    """Unit tests of each problem of this run."""
+    bank: Mapping[str, tuple[str, ...]] | None
+    """Ready unit tests by task id; None if they are to be generated."""
+    records: Path
+    """Folder of this run's records; exists."""
+    generated: Path
+    """Where an external generator keeps its answers, for the next run too."""
+    workers: int
+    """Sandbox workers."""
+    predict_only: bool
+    """Answers are kept, nothing is executed."""
+
+    @property
+    def self_written(self) -> bool:
+        """The model under evaluation writes the unit tests."""
+        return self.bank is None and self.config.generator is None
+
+
+def make_plan(
+    task: str,
+    config: Config,
+    problems: Sequence[Problem],
+    chosen: Sequence[str],
+    *,
+    chat: bool,
+    ranks: Ranks,
+    predict_only: bool,
+) -> RunPlan:
+    """Check the sandbox, the settings and the files they name, spread the budget, and make the folder of the records.
+
+    Args:
+        task: name of the task.
+        config: settings as they will be used.
+        problems: the whole data set.
+        chosen: task ids of the run, all ranks together: the budget is an average over them.
+        chat: answers will be those of a chat model.
+        ranks: this process among those that share the problems.
+        predict_only: execute nothing, so need no sandbox.
+
+    Raises:
+        SandboxMissing: code cannot be executed safely on this machine.
+        ConfigError, InputError, GenerationError: settings, a bank or an endpoint that cannot be used.
+        StoreError: the records cannot be written.
+    """
+    by_id = {problem.task_id: problem for problem in problems}
+    if not predict_only:
+        require_sandbox()
+    get_strategy(config.strategy)
+    bank = load_bank(Path(config.tests), tuple(by_id)) if config.tests is not None else None
+    if config.generator is not None:
+        check_endpoint(config.generator)
+    elif bank is None:
+        render(config.test_prompt, problems[0], chat=chat)
+    base = _records_base(config)
+    folder = base / _folder_name(task, ranks)
+    _make_folder(folder)
+    logger.info("%s: records of this run go to %s", task, folder)
+    return RunPlan(
+        task=task,
+        config=config,
+        chat=chat,
+        problems=by_id,
+        budgets=_budgets(config, [by_id[task_id] for task_id in chosen]),
+        bank=bank,
+        records=folder,
+        generated=base / f"generated_{task}.jsonl",
+        workers=config.workers or max(1, (os.cpu_count() or 1) // ranks.of),
+        predict_only=predict_only,
+    )
+
+
+def _budgets(config: Config, problems: Sequence[Problem]) -> dict[str, int]:
+    counts = plan_tests(
+        [problem.prompt for problem in problems],
+        [problem.entry_point for problem in problems],
+        dataset=problems[0].dataset,
+        average=config.budget,
+        allocation=config.allocation,
+    )
+    return {problem.task_id: int(count) for problem, count in zip(problems, counts, strict=True)}
+
+
+def _records_base(config: Config) -> Path:
+    if config.records is not None:
+        return Path(config.records)
+    beside = output_folder()
+    if beside is not None:
+        return beside
+    fallback = platformdirs.user_state_path("coderm-tasks") / "runs"
+    logger.warning(
+        "lm-eval has no --output_path: matrices and samples go to %s; "
+        "give --output_path, or set records in the coderm metadata, to keep them elsewhere",
+        fallback,
+    )
+    return fallback
+
+
+def _folder_name(task: str, ranks: Ranks) -> str:
+    started = datetime.now().isoformat(timespec="microseconds").replace(":", "-")
+    suffix = f"_rank{ranks.rank}of{ranks.of}" if ranks.of > 1 else ""
+    return f"coderm_{task}_{started}{suffix}"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        remedy = "name a writable folder: --output_path, or records in the coderm metadata"
+        raise StoreError(f"{folder}: cannot be created ({error.strerror}); {remedy}") from error

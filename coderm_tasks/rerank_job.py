@@ -1,0 +1,167 @@
+"""``coderm rerank`` as two calls: check everything and read the files, then execute and write."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from coderm_tasks.atomic import check_writable
+from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
+from coderm_tasks.errors import InputError
+from coderm_tasks.files import Samples, read_samples
+from coderm_tasks.generation.bank import load_bank
+from coderm_tasks.hosts.evalplus import write_samples
+from coderm_tasks.model import Problem, Solution
+from coderm_tasks.pipeline import ProblemRun, RunSummary, Work, run_and_select, summarise
+from coderm_tasks.rerank import get_strategy
+from coderm_tasks.store import SelectionRecord, matrix_record, write_records
+from executor import Executor, Limits, PassMatrix
+
+__all__ = ["RerankPlan", "RerankReport", "RerankRequest", "carry_out", "prepare", "selection_path"]
+
+logger = logging.getLogger(__name__)
+
+
+class RerankRequest(Struct, frozen=True, kw_only=True):
+    """What the user asked for."""
+
+    dataset: str
+    """``humaneval`` or ``mbpp``, the EvalPlus sets."""
+    samples: Path
+    tests: Path
+    output: Path
+    matrix: Path | None = None
+    strategy: str = "coderm"
+    seed: int = 0
+    allow_missing: bool = False
+    """Let problems without any sample pass, as empty solutions that score as wrong."""
+    workers: int = 0
+    """Sandbox workers; 0 means one per core."""
+    limits: Limits = Limits()
+    cache: Path | None = None
+    """Folder of the verdict cache; None for no cache."""
+
+
+class RerankPlan(Struct, frozen=True):
+    """A request whose inputs have been read and whose outputs can be written."""
+
+    request: RerankRequest
+    problems: tuple[Problem, ...]
+    work: tuple[Work, ...]
+
+    @property
+    def cells(self) -> int:
+        """Solutions times tests, summed over problems."""
+        return sum(len(item.solutions) * len(item.tests) for item in self.work)
+
+
+class RerankReport(Struct, frozen=True, kw_only=True):
+    """What was done and where it lies."""
+
+    summary: RunSummary
+    output: str
+    selection: str
+    matrix: str | None
+
+
+def selection_path(output: Path) -> Path:
+    """Return where the scores, ties and tests used of ``output`` are written: ``<stem>.selection.jsonl`` beside it."""
+    return output.with_name(f"{output.stem}.selection.jsonl")
+
+
+def prepare(request: RerankRequest) -> RerankPlan:
+    """Check the request and read its files. Nothing is executed or written.
+
+    Raises:
+        ConfigError: unknown data set or strategy.
+        InputError: a bad file or record, two files that are one, problems without samples.
+        StoreError: an output cannot be written.
+        DatasetError: the data set cannot be loaded.
+    """
+    get_strategy(request.strategy)
+    dataset = cli_dataset(request.dataset)
+    _check_paths(request)
+    problems = load_problems_to_rerank(dataset)
+    samples = read_samples(request.samples, {problem.task_id: problem for problem in problems})
+    tests = load_bank(request.tests, [problem.task_id for problem in problems])
+    _check_missing(request, problems, samples)
+    work = tuple(
+        Work(problem, samples.codes(problem.task_id), tuple(tests.get(problem.task_id, ()))) for problem in problems
+    )
+    return RerankPlan(request, problems, work)
+
+
+def _check_paths(request: RerankRequest) -> None:
+    if request.output.suffix != ".jsonl":
+        raise InputError(
+            f"{request.output}: got an --output that is not *.jsonl; evalplus.evaluate reads no other; name one"
+        )
+    outputs = {"--output": request.output, "the selection file": selection_path(request.output)}
+    if request.matrix is not None:
+        outputs["--matrix"] = request.matrix
+    taken = {request.samples.resolve(): "--samples", request.tests.resolve(): "--tests"}
+    for name, path in outputs.items():
+        other = taken.setdefault(path.resolve(), name)
+        if other != name:
+            raise InputError(f"{path}: is both {other} and {name}; expected different files; name another path")
+        check_writable(path)
+
+
+def _check_missing(request: RerankRequest, problems: Sequence[Problem], samples: Samples) -> None:
+    missing = [problem.task_id for problem in problems if not samples.of(problem.task_id)]
+    if missing and not request.allow_missing:
+        names = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        raise InputError(
+            f"{request.samples}: got no sample for {len(missing)} of {len(problems)} problems ({names}); expected at "
+            "least one each; add them, or pass --allow-missing to let them score as wrong"
+        )
+
+
+def carry_out(
+    plan: RerankPlan,
+    open_executor: Callable[[RerankRequest], Executor],
+    progress: Callable[[PassMatrix], None] | None = None,
+) -> RerankReport:
+    """Execute the plan and write its files: the EvalPlus samples last, so that they stand for a finished run.
+
+    ``open_executor`` is handed the request, and its executor is closed however the run ends.
+
+    Raises:
+        ExecutorError: the sandbox cannot run or failed; no file is written.
+        StoreError: a file cannot be written.
+    """
+    request = plan.request
+    started = time.monotonic()
+    with open_executor(request) as executor:
+        runs = run_and_select(executor, plan.work, strategy=request.strategy, seed=request.seed, progress=progress)
+    summary = summarise(runs, strategy=request.strategy, seconds=time.monotonic() - started)
+    _warn(summary)
+    selection = selection_path(request.output)
+    write_records(selection, (SelectionRecord.of(run.selection, len(run.tests)) for run in runs))
+    if request.matrix is not None:
+        write_records(request.matrix, (matrix_record(run.matrix) for run in runs))
+    write_samples(request.output, plan.problems, [_chosen(run) for run in runs])
+    matrix = str(request.matrix) if request.matrix is not None else None
+    return RerankReport(summary=summary, output=str(request.output), selection=str(selection), matrix=matrix)
+
+
+def _chosen(run: ProblemRun) -> Solution:
+    index = run.selection.index
+    return Solution(run.problem.task_id, run.solutions[index] if index >= 0 else "")
+
+
+def _warn(summary: RunSummary) -> None:
+    for tasks, consequence in (
+        (summary.no_tests, "without a usable unit test: their first sample was taken"),
+        (summary.no_samples, "without a sample: an empty solution, which scores as wrong, was written"),
+    ):
+        if tasks:
+            logger.warning("%d of %d problems %s (%s)", len(tasks), summary.problems, consequence, _some(tasks))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

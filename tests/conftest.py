@@ -1,0 +1,37 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real solutions, tests and labels beside the checkout; the test is skipped where it is missing."""
+    folder = HERE.parent.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: put the project's shared/data folder beside the checkout to run this")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_humaneval_file() -> Path:
+    """Five problems in the form of HumanEval+, written for these tests; HumanEval/32 is EvalPlus's special case."""
+    return HERE / "data" / "humaneval_tiny.jsonl"
+
+
+@pytest.fixture(scope="session")
+def tiny_mbpp_file() -> Path:
+    """Eight problems in the form of MBPP+, written for these tests, with the ids that EvalPlus treats specially."""
+    return HERE / "data" / "mbpp_tiny.jsonl"
+
+
+@pytest.fixture
+def tiny_datasets(tiny_humaneval_file: Path, tiny_mbpp_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let EvalPlus's loader read the tiny data sets."""
+    monkeypatch.setenv("HUMANEVAL_OVERRIDE_PATH", str(tiny_humaneval_file))
+    monkeypatch.setenv("MBPP_OVERRIDE_PATH", str(tiny_mbpp_file))
