@@ -18,6 +18,7 @@ from .frames import pack, read_frame, write_all
 __all__ = ["load", "serve"]
 
 _EXPORTS = 200
+_ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps would build one for every reply
 
 
 def load(source: str, name: str = "solution") -> types.ModuleType:
@@ -83,9 +84,9 @@ def answer(module: types.ModuleType, entry_point: str, request: list[Any]) -> li
 
 def _dump(reply: list[Any], limit: int) -> bytes:
     try:
-        text = json.dumps(reply, separators=(",", ":"))
+        text = _ENCODER.encode(reply)
     except BaseException as error:
-        text = json.dumps(_failure(error), separators=(",", ":"))
+        text = _ENCODER.encode(_failure(error))
     if len(text) > limit:
         text = json.dumps(["e", "MemoryError", f"returned {len(text)} bytes, more than {limit}"])
     return text.encode("ascii")
