@@ -32,7 +32,7 @@ class _Worker:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._process: subprocess.Popen[bytes] | None = None
-        self._closed = False
+        self.closed = False
         self.busy = threading.Lock()
         """Held while a shard is served: a run that was abandoned may still have one with this worker."""
 
@@ -49,7 +49,7 @@ class _Worker:
         return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
-        if self._closed:
+        if self.closed:
             raise SandboxError("this executor is closed; open another")
         if self._process is None:
             self._process = subprocess.Popen(
@@ -66,7 +66,7 @@ class _Worker:
 
     def close(self) -> None:
         """Kill the process, for good. Idempotent."""
-        self._closed = True
+        self.closed = True
         self.kill()
 
     def kill(self) -> None:
@@ -169,6 +169,8 @@ def _insist(worker: _Worker, shard: Request) -> Response:
                 answer = worker.ask(shard)
         except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
             worker.kill()
+            if worker.closed:
+                raise SandboxError("this executor was closed while it worked") from error
             _log.warning("a worker process died (%s), attempt %d of %d", error, attempt, _ATTEMPTS)
             continue
         if isinstance(answer, Failure):

@@ -6,7 +6,10 @@ Trusted code on both ends of that pipe; the untrusted code is in the worker's bo
 from __future__ import annotations
 
 import logging
+import os
+import select
 import sys
+import threading
 
 import msgspec
 from msgspec import Struct
@@ -47,6 +50,7 @@ def main() -> None:
     if first is None:
         return
     setup = msgspec.msgpack.decode(first, type=Setup)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     sessions = Sessions(setup.plan, setup.limits)
     runner = CellRunner(sessions, setup.limits)
     try:
@@ -54,6 +58,14 @@ def main() -> None:
             write_all(1, pack(msgspec.msgpack.encode(_serve(runner, _REQUESTS.decode(frame)))))
     finally:
         sessions.close()
+
+
+def _follow_parent() -> None:
+    """End with the parent, also in the middle of a shard. The boxes end with this process."""
+    poller = select.poll()
+    poller.register(0, 0)
+    poller.poll()
+    os._exit(1)
 
 
 def _serve(runner: CellRunner, shard: Request) -> Response:

@@ -6,7 +6,10 @@ in the sandbox, each solution's outputs too, and :mod:`coderm_tasks.groundtruth.
 Differences from ``evalplus.evaluate`` 0.3.1, all on purpose:
 
 - HumanEval/32 (``find_zero``) is judged as EvalPlus's main branch does; 0.3.1 fails everyone on it by a bug, so scores
-  here can be one problem higher. ``evalplus_bug_compat=True`` reproduces 0.3.1.
+  here can be one problem higher.
+- Solutions that call ``doctest.testmod()`` as they load are judged by what their function returns. In 0.3.1 they all
+  fail, for it runs them with ``open`` set to None, which breaks ``doctest``.
+- ``evalplus_bug_compat=True`` reproduces 0.3.1 in both.
 - Time limits are CPU seconds, at least those of ``limits`` and 4 times what the reference takes on the problem's
   slowest input; EvalPlus takes wall time, at least 1 s and 4 times the reference's time on the same input. Solutions
   near a limit can differ; in EvalPlus they differ from machine to machine, too.
@@ -18,6 +21,7 @@ Differences from ``evalplus.evaluate`` 0.3.1, all on purpose:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from coderm_tasks.groundtruth import oracle
@@ -30,8 +34,11 @@ from executor import CellJob, Executor, Limits, Outcome, Verdict
 
 __all__ = ["GROUND_TRUTH_LIMITS", "grade"]
 
-GROUND_TRUTH_LIMITS = Limits(cpu_s=2.0, wall_s=20.0, memory_mb=4096, max_timeouts=1)
-"""What a call of a solution may use. 4 GiB as in EvalPlus. One timeout decides a solution, so nothing runs after it."""
+GROUND_TRUTH_LIMITS = Limits(cpu_s=1.0, wall_s=10.0, memory_mb=4096, max_timeouts=1)
+"""What a call of a solution may use. The least time (though of CPU) and the memory are those of EvalPlus 0.3.1. One
+timeout decides a solution, so nothing runs after it."""
+
+_RUNS_DOCTEST = re.compile(r"^(doctest\.)?testmod\(", re.MULTILINE)
 
 
 def grade(
@@ -54,7 +61,7 @@ def grade(
         solutions: sources per problem, in sample order; an empty source is wrong.
         limits: limits of each call where outputs are compared.
         progress: told how many solutions are done, so that the calls add up to their number.
-        evalplus_bug_compat: fail every solution of HumanEval/32, as EvalPlus 0.3.1 does.
+        evalplus_bug_compat: fail solutions where EvalPlus 0.3.1 does so by its bugs, see above.
 
     Raises:
         DatasetError: a reference solution does not return plain data on one of its inputs.
@@ -75,12 +82,17 @@ def grade(
 
 def _settle_without_running(book: Book, evalplus_bug_compat: bool) -> None:
     for item in list(book.undecided()):
-        bug = evalplus_bug_compat and oracle.never_passes_in_evalplus(item.problem.dataset, item.problem.entry_point)
         for code in item.codes:
             if not code.strip():
                 book.enter(item.task_id, code, Grade(False, False, "empty solution"))
-            elif bug:
-                book.enter(item.task_id, code, Grade(False, False, "EvalPlus 0.3.1 fails every solution here"))
+            elif evalplus_bug_compat and _fails_by_bug(item, code):
+                book.enter(item.task_id, code, Grade(False, False, "EvalPlus 0.3.1 fails this by a bug"))
+
+
+def _fails_by_bug(item: Item, code: str) -> bool:
+    return oracle.never_passes_in_evalplus(item.problem.dataset, item.problem.entry_point) or bool(
+        _RUNS_DOCTEST.search(code)
+    )
 
 
 def _grade_by_check(executor: Executor, items: Sequence[Item], book: Book) -> None:

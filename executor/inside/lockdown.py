@@ -57,7 +57,7 @@ def drop_root(uid: int, gid: int) -> None:
 
 
 def follow_parent() -> None:
-    """Die when the parent dies. Has to be asked for again after a change of user, which clears it."""
+    """Die when the parent dies, where it may signal us. Has to be asked for again after a change of user."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     _prctl(prctl, _PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(prctl, _PR_SET_DUMPABLE, 0)

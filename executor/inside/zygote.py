@@ -136,6 +136,7 @@ def _gather(child: _Child, expect: int, request: bytes) -> tuple[dict[str, Any],
     wall_mark = time.monotonic()
     poller = select.poll()
     poller.register(child.replies, select.POLLIN)
+    poller.register(0, 0)  # reports only that whoever commands this box is gone
     outgoing = memoryview(request)
     if outgoing:
         poller.register(child.requests, select.POLLOUT)
@@ -147,6 +148,10 @@ def _gather(child: _Child, expect: int, request: bytes) -> tuple[dict[str, Any],
             end = "cpu" if cpu_left <= 0 else "wall"
             break
         events = dict(poller.poll(max(1, int(1000 * min(cpu_left, wall_left)))))
+        if events.get(0, 0) & (select.POLLHUP | select.POLLERR):
+            # The kernel's parent-death signal does not reach us: the parent is another user, without capabilities.
+            # Everything else in the box dies with process 1.
+            os._exit(1)
         if child.requests in events:
             outgoing = _push(child, outgoing)
             if not outgoing:

@@ -183,6 +183,10 @@ def test_bug_compatibility_fails_everyone_on_humaneval_32_and_nobody_else(execut
     assert wrong == ["HumanEval/32"]
 
 
+DOCTESTED = "def f(x):\n    return 2 * x\n\nimport doctest\ndoctest.testmod()\n"
+GUARDED = "def f(x):\n    return 2 * x\n\nif __name__ == '__main__':\n    import doctest\n    doctest.testmod()\n"
+
+
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Executor]:
     with open_executor(workers=2, limits=GROUND_TRUTH_LIMITS) as opened:
@@ -194,6 +198,15 @@ def test_references_are_correct_in_the_sandbox(sandbox: Executor) -> None:
     problems = load_problems("mbpp_plus")
     grades = grade(sandbox, problems, [[each.truth.reference] for each in problems])
     assert [each[0].reason for each in grades] == [""] * len(problems)
+
+
+def test_bug_compatibility_fails_programs_that_run_doctest(sandbox: Executor) -> None:
+    def correct(compat: bool) -> list[bool]:
+        (grades,) = grade(sandbox, [DOUBLE], [[DOCTESTED, GUARDED]], evalplus_bug_compat=compat)
+        return [each.correct for each in grades]
+
+    assert correct(False) == [True, True]
+    assert correct(True) == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -298,3 +300,29 @@ def test_randomness_and_hashing_are_the_same_in_every_process(executor: LocalExe
     with open_executor(workers=1, limits=LIMITS) as other:
         (second,) = other.call([job])
     assert first.outcomes[0][0].value == first.outcomes[0][1].value == second.outcomes[0][0].value
+
+
+PARENT = """
+import sys
+sys.path[:] = {path!r}
+from executor import CellJob, Limits, open_executor
+executor = open_executor(workers=2, limits=Limits(cpu_s=60, wall_s=60))
+job = CellJob(job_id="j", entry_point="f", solutions=({loop!r}, "def f(x):\\n    import time; time.sleep(60)"), tests=("assert f(1) == 2",))
+list(executor.run([job, CellJob(job_id="k", entry_point="f", solutions=({loop!r},), tests=("assert f(2) == 2",))]))
+"""
+
+
+def test_when_the_parent_is_killed_every_process_below_it_ends() -> None:
+    code = PARENT.format(path=[part for part in sys.path if part], loop=LOOP)
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        deadline = time.monotonic() + 60
+        # Two workers with a box each, and a busy child in at least one of them.
+        while len(descendants(parent.pid)) < 7 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        below = descendants(parent.pid)
+        assert len(below) >= 7
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
