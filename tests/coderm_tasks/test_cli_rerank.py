@@ -397,6 +397,7 @@ def test_an_interrupted_run_leaves_no_process_and_no_output_and_the_next_one_goe
         assert said == (
             "coderm: interrupted; executed verdicts are in the cache, and the same command goes on from there\n"
         )
-    write(Path("samples.jsonl"), *quick, {"task_id": "HumanEval/2", "solution": RIGHT})
+    # Another program than the first two problems have: equal cells are known from them.
+    write(Path("samples.jsonl"), *quick, {"task_id": "HumanEval/2", "solution": f"{RIGHT}MARK = 1\n"})
     summary = json.loads(rerank("--json", *limits).stdout)["summary"]
     assert (summary["cells_cached"], summary["cells_run"]) == (6, 3)
