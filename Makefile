@@ -32,7 +32,7 @@ demo: $(VENV)/demo.stamp  ## install, then SmolLM2-135M writes 8 solutions and 8
 	$(BIN)/python scripts/demo.py --output $(OUT)
 
 test: $(VENV)/test.stamp  ## install, then the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/test.stamp  ## ruff, mypy --strict, import directions
 	$(BIN)/ruff check .

@@ -27,6 +27,9 @@ __all__ = ["Ranks", "RunPlan", "make_plan"]
 # lm-eval prints only what is logged under its own name.
 logger = logging.getLogger(f"lm_eval.{__name__}")
 
+_CAP = 4
+"""No problem gets more than this many times the average budget: a predicted pass rate is not that sure of itself."""
+
 
 class Ranks(Struct, frozen=True):
     """Which of several processes that share the problems this is (lm-eval's data parallelism)."""
@@ -124,6 +127,7 @@ def _budgets(config: Config, problems: Sequence[Problem]) -> dict[str, int]:
         dataset=problems[0].dataset,
         average=config.budget,
         allocation=config.allocation,
+        cap=_CAP * config.budget,
     )
     return {problem.task_id: int(count) for problem, count in zip(problems, counts, strict=True)}
 
