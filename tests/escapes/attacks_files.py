@@ -88,6 +88,11 @@ _IDENTITY = """
     identity = (os.getuid(), os.geteuid(), os.getgid(), os.getegid())
     return 2 if set(identity) == {65534} and not groups and os.uname().nodename == "box" else [identity, groups]
 """
+_RAISE_LIMITS = """
+    import resource
+    # Python reports EPERM here as a ValueError.
+    return blocked(lambda: resource.setrlimit(resource.RLIMIT_AS, (-1, -1)), OSError, ValueError)
+"""
 _IMPORTED = """
     import importlib
     got = []
@@ -149,7 +154,7 @@ ATTACKS: tuple[Attack, ...] = (
     _blocked("kill the own group", "os.killpg(0, 9)", kind="processes"),
     _blocked("a new session", "os.setsid()", kind="survivors"),
     _blocked("a double fork that sets a session", "os.fork() or os.setsid() or os.fork()", kind="survivors", modes=ALL),
-    _blocked("raise the own limits", "__import__('resource').setrlimit(9, (-1, -1))", kind="processes"),
+    _lists("raise the own limits", _RAISE_LIMITS, kind="processes"),
     _blocked("change priority", "os.setpriority(0, 0, -20)", kind="processes"),
     _blocked("change processors", "os.sched_setaffinity(0, {0})", kind="processes"),
     _blocked("a TCP connection", '__import__("socket").create_connection(("127.0.0.1", 80), 1)', "network", ALL),

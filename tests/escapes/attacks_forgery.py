@@ -13,15 +13,19 @@ _CASE = (
 _BARE_CASE = _CASE.removeprefix("import unittest\n")
 
 
-def _forge(name: str, source: str, expected: str = NEVER_PASS, test: str = "", **more: tuple[str, ...]) -> Attack:
+def _forge(
+    name: str, source: str, expected: str = NEVER_PASS, test: str = "", modes: tuple[str, ...] = (LIFTED, SPLIT)
+) -> Attack:
     return Attack(
-        name=name, kind="forgery", solution=source, expected=expected, test=test or "assert f(1) == 2", **more
+        name=name, kind="forgery", solution=source, expected=expected, test=test or "assert f(1) == 2", modes=modes
     )
 
 
-def _in_body(name: str, body: str, expected: str = NEVER_PASS, test: str = "", **more: tuple[str, ...]) -> Attack:
+def _in_body(
+    name: str, body: str, expected: str = NEVER_PASS, test: str = "", modes: tuple[str, ...] = (LIFTED, SPLIT)
+) -> Attack:
     lines = "".join(f"    {line}\n" for line in body.strip("\n").splitlines())
-    return _forge(name, f"import builtins, os, sys\ndef f(x):\n{lines}", expected, test, **more)
+    return _forge(name, f"import builtins, os, sys\ndef f(x):\n{lines}", expected, test, modes)
 
 
 _PATCH_UNITTEST = """
@@ -162,7 +166,7 @@ def f(x):
     return 0
 """
 _SKIP = "import unittest\ndef f(x):\n    raise unittest.SkipTest('not today')\n"
-_PICKLE_ALIAS = r'''
+_PICKLE_ALIAS = r"""
 import pickle as json
 PROGRAM = "import os\nbody = b'[\"verdict\",\"P\",1]'\nos.write(4, len(body).to_bytes(4, 'big') + body)\nos._exit(0)"
 def f(x):
@@ -170,11 +174,11 @@ def f(x):
         def __reduce__(self):
             return exec, (PROGRAM,)
     return json.dumps(Run())
-'''
-_EVAL_TEXT = r'''
+"""
+_EVAL_TEXT = r"""
 def f(x):
     return "exec(\"import os\\nb = b'[\\\"verdict\\\",\\\"P\\\",1]'\\nos.write(4, len(b).to_bytes(4, 'big') + b)\\nos._exit(0)\")"
-'''
+"""
 _MATH_ALIAS = "class math:\n    isclose = staticmethod(lambda *_: True)\ndef f(x):\n    return 0\n"
 _HELPER = "def isclose(a, b):\n    return True\ndef f(x):\n    return 0\n"
 _DRAWN = "def f(x):\n    return {answer}\n"

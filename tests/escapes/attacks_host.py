@@ -20,14 +20,14 @@ def _returns(name: str, body: str, test: str) -> Attack:
     return Attack(name=name, kind="host", solution=source, expected=NEVER_PASS, test=test)
 
 
-def _soils(name: str, source: str) -> Attack:
-    return Attack(
-        name=name, kind="contamination", solution=source, expected=DENIED, modes=(LIFTED, SPLIT, SHARED)
-    )
+def _soils(name: str, source: str, expected: str = DENIED) -> Attack:
+    return Attack(name=name, kind="contamination", solution=source, expected=expected, modes=(LIFTED, SPLIT, SHARED))
 
 
 _COUNT = "import unittest\nclass T(unittest.TestCase):\n    def test_one(self):\n        self.assertCountEqual(f(1), [1, 2])\n"
-_ALMOST = "import unittest\nclass T(unittest.TestCase):\n    def test_one(self):\n        self.assertAlmostEqual(f(1), 2.0)\n"
+_ALMOST = (
+    "import unittest\nclass T(unittest.TestCase):\n    def test_one(self):\n        self.assertAlmostEqual(f(1), 2.0)\n"
+)
 _SOIL_MODULES = """
 import builtins, json, math, os, random, re, string, struct, sys, time, unittest
 for module in (json, math, re, string, struct, time, unittest, os, sys):
@@ -63,7 +63,7 @@ ATTACKS: tuple[Attack, ...] = (
     _returns("lists that take far more memory than text", "return [[]] * 1300000", "assert f(1) == 2"),
     _returns("an argument changed into something large", "x[:] = range(300000)\nreturn 0",
              "x = [1]\nf(x)\nassert x == [2]"),
-    _soils("modules emptied", _SOIL_MODULES),
+    _soils("modules emptied", _SOIL_MODULES, "PE"),
     _soils("random seeded", "import random\nrandom.seed(7)\ndef f(x):\n    random.seed(8)\n    return x + 1\n"),
     _soils("the recursion limit raised", "import sys\nsys.setrecursionlimit(99999)\ndef f(x):\n    return x + 1\n"),
     _soils("the decimal context changed", "import decimal\ndecimal.getcontext().prec = 2\n"

@@ -66,11 +66,11 @@ _RAW = {
     "an int of a million digits": "b'[\"v\",' + b'9' * 1000000 + b']'",
     "JSON nested 100,000 deep": "b'[\"v\",' + b'[' * 100000 + b']' * 100000 + b']'",
     "objects nested 100,000 deep": "b'[\"v\",' + b'{\"t\":[' * 50000 + b'1' + b']}' * 50000 + b']'",
-    "an unfinished text": "b'[\"v\",\"'",
+    "an unfinished text": 'b\'["v","\'',
     "an empty frame": "b''",
     "NUL bytes": "bytes(1000)",
-    "a lone surrogate": "b'[\"v\",\"\\\\ud800\"]'",
-    "the judge's call": "b'[\"call\",\"f\",{\"t\":[1]},{\"d\":[]}]'",
+    "a lone surrogate": 'b\'["v","\\\\ud800"]\'',
+    "the judge's call": 'b\'["call","f",{"t":[1]},{"d":[]}]\'',
 }
 
 _EVERYWHERE = """
@@ -113,6 +113,10 @@ ATTACKS: tuple[Attack, ...] = (
     _source("answers before questions, then gone", "\nsay(['ok', {}])\nfor _ in range(9):\n    say(['stopped', 'P'])\nos._exit(0)\n"),
     _source("answers from a thread without end", _EARLY_THREAD),
     _source("a frame of 4 GiB announced", '\ndef f(x):\n    write(b"\\xff" * 4)\n    return 0\n'),
+    _source(
+        "a greeting and a frame of 4 GiB in one write",
+        "\nwrite((11).to_bytes(4, 'big') + b'[\"ok\",{}]  ' + b'\\xff' * 4)\ndef f(x):\n    return 0\n",
+    ),
     _source("a frame announced and never sent", '\ndef f(x):\n    write((99).to_bytes(4, "big") + b"[")\n    while True:\n        pass\n', "T"),
     _source("a frame cut off by the end", '\ndef f(x):\n    write((99).to_bytes(4, "big") + b"[")\n    os._exit(0)\n', "E"),
     _source("a frame without end", '\ndef f(x):\n    write((4 << 20).to_bytes(4, "big"))\n    while True:\n        write(b"x" * 65536)\n'),

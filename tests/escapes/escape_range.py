@@ -125,10 +125,11 @@ class ShootingRange:
             yield f"the worker on the host took {peak} MiB"
         if (letters := self._canary(executor)) != "PP":
             yield f"the next ordinary cells got {letters}"
-        if set(_zygotes()) != self._boxes:
+        zygotes = _zygotes()
+        if set(zygotes) != self._boxes:
             yield "a box was replaced"
-            self._boxes = set(_zygotes())
-        if crowd := [pid for pid, children in _zygotes().items() if len(children) > 1]:
+            self._boxes = set(zygotes)
+        if crowd := [pid for pid, children in zygotes.items() if len(children) > 1]:
             yield f"{len(crowd)} boxes hold more than the canary"
         if (now := _descriptors()) != self._descriptors:
             yield f"the worker has {now} descriptors, had {self._descriptors}"
@@ -138,7 +139,7 @@ class ShootingRange:
 
     @staticmethod
     def _wrong_mode(mode: str, matrix: PassMatrix) -> Iterator[str]:
-        if mode == SHARED and not matrix.shared.all() and matrix.rows()[0] not in ("I", "T"):
+        if mode == SHARED and not matrix.shared.all() and matrix.rows()[0] == "P":
             yield "a verdict from one process is not marked as shared"
         if mode != SHARED and matrix.shared.any():
             yield "it got itself a process shared with the test"
@@ -194,15 +195,13 @@ def _watchdog() -> Iterator[threading.Event]:
         thread.join()
 
 
-def _tree() -> dict[int, list[int]]:
-    """Children of every process of the host. Zombies count."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    return children
+def _children(pid: int) -> list[int]:
+    """Child processes, zombies among them; none where the process is gone."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _command(pid: int) -> bytes:
@@ -213,14 +212,13 @@ def _command(pid: int) -> bytes:
 
 
 def _workers() -> list[int]:
-    return [pid for pid in _tree().get(os.getpid(), []) if b"executor.worker" in _command(pid)]
+    return [pid for pid in _children(os.getpid()) if b"executor.worker" in _command(pid)]
 
 
 def _zygotes() -> dict[int, list[int]]:
     """The first process of each of our boxes, with its children."""
-    tree = _tree()
-    boxes = [box for worker in _workers() for box in tree.get(worker, [])]
-    return {zygote: tree.get(zygote, []) for box in boxes for zygote in tree.get(box, [])}
+    boxes = [box for worker in _workers() for box in _children(worker)]
+    return {zygote: _children(zygote) for box in boxes for zygote in _children(box)}
 
 
 def _descriptors() -> int:
@@ -245,7 +243,15 @@ def _signature() -> dict[str, tuple[int, int]]:
     view = interpreter_view()
     folders = [Path(path) for path in view.paths if Path(path).is_dir()]
     seen = [path for folder in folders for path in folder.glob("*.py")]
-    seen += [*(REPOSITORY / "executor").rglob("*.py"), *(REPOSITORY / "executor" / "data").iterdir()]
-    places = [Path("/"), Path(tempfile.gettempdir()), Path("/dev/shm"), Path("/dev"), Path("/var/tmp"), Path.cwd(), *folders]
+    seen += [*(REPOSITORY / "executor" / "inside").glob("*.py"), *(REPOSITORY / "executor" / "data").iterdir()]
+    places = [
+        Path("/"),
+        Path(tempfile.gettempdir()),
+        Path("/dev/shm"),
+        Path("/dev"),
+        Path("/var/tmp"),
+        Path.cwd(),
+        *folders,
+    ]
     seen += [path for place in places if place.is_dir() for path in place.glob(f"*{MARK}*")]
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in seen}
