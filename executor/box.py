@@ -42,7 +42,8 @@ class Replies(Struct, frozen=True):
     cpu_s: tuple[float, ...]
     """CPU seconds per frame, measured from outside the child."""
     end: str
-    """``alive``, or how the child ended: ``exit``, ``signal``, ``cpu``, ``wall``, ``flood``."""
+    """``alive``, or how the child ended: ``exit``, ``signal``, ``closed``, ``cpu``, ``wall``, ``flood`` or
+    ``garbled`` (see :mod:`executor.inside.zygote`)."""
     code: int
     """Exit status or signal number."""
 
@@ -88,18 +89,20 @@ class Box:
             ready = json.loads(self._read(time.monotonic() + _START_SECONDS))
             if ready.get("ready") != 1:
                 raise self._death("the zygote is not process 1 of its box")
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise self._death("the zygote did not greet") from error
 
-    def start_child(self, role: str, payload: bytes, expect: int, cpu_s: float | None = None) -> Replies:
+    def start_child(self, role: str, payload: bytes, expect: int, limits: Limits | None = None) -> Replies:
         """Fork a child for ``role`` (ending the one before) and take ``expect`` frames from it."""
+        limits = limits or self._limits
+        self._wall_s = limits.wall_s
         header = {
             "role": role,
             "expect": expect,
-            "cpu_s": self._limits.cpu_s if cpu_s is None else cpu_s,
-            "wall_s": self._wall_s,
-            "memory_mb": self._limits.memory_mb,
-            "limit": self._limits.output_kb * 1024,
+            "cpu_s": limits.cpu_s,
+            "wall_s": limits.wall_s,
+            "memory_mb": limits.memory_mb,
+            "limit": limits.output_kb * 1024,
         }
         return self._command(b"S", header, payload, expect)
 
@@ -147,19 +150,25 @@ class Box:
             at += size
         if at != len(body) or len(frames) > expect or len(header.cpu) != len(frames):
             raise self._death("an answer whose parts do not add up")
-        if header.end == "garbled" or (header.end == "alive" and len(frames) != expect):
+        if header.end == "astray" or (header.end == "alive" and len(frames) != expect):
             raise self._death("an answer out of turn")
         return Replies(tuple(frames), tuple(header.cpu), header.end, header.code)
 
     def _send(self, data: bytes) -> None:
         process = self._running()
         assert process.stdin is not None
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[process.stdin.write(view) or 0 :]
-        except OSError as error:
-            raise self._death("it takes no commands") from error
+        descriptor = process.stdin.fileno()
+        os.set_blocking(descriptor, False)
+        deadline = time.monotonic() + self._wall_s + _MARGIN_SECONDS
+        view = memoryview(data)
+        while view:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([], [descriptor], [], left)[1]:
+                raise self._death("it takes no commands")
+            try:
+                view = view[os.write(descriptor, view) :]
+            except OSError as error:
+                raise self._death("it takes no commands") from error
 
     def _read(self, deadline: float) -> bytes:
         head = self._read_exactly(HEADER, deadline)

@@ -18,6 +18,10 @@ from executor.sessions import Answer, Sessions
 __all__ = ["CallShard", "CellRunner", "CellShard", "ShardCells", "ShardReplies", "Source"]
 
 
+_LARGEST_ON_HOST = 1 << 16
+_HEAVY_TAGS = (b'{"r":', b'{"D":', b'{"F":', b'{"i":')
+
+
 class Source(Struct, frozen=True, array_like=True):
     """A distinct solution."""
 
@@ -54,6 +58,8 @@ class CallShard(Struct, frozen=True, tag="calls"):
     solutions: tuple[Source, ...]
     calls: tuple[str, ...]
     """Requests' JSON texts."""
+    limits: Limits | None = None
+    in_order: bool = False
 
 
 class ShardReplies(Struct, frozen=True, tag="calls"):
@@ -74,21 +80,22 @@ class CellRunner:
         """Make all calls of a shard."""
         rows = []
         for solution in shard.solutions:
-            if solution.stateless:
-                answers = self._sessions.batch(solution.text, shard.entry_point, shard.calls)
+            limits = shard.limits or self._limits
+            if solution.stateless or shard.in_order:
+                answers = self._sessions.batch(solution.text, shard.entry_point, shard.calls, limits)
             else:
-                answers = self._one_by_one(solution.text, shard.entry_point, shard.calls)
+                answers = self._one_by_one(solution.text, shard.entry_point, shard.calls, limits)
             rows.append(tuple((answer.frame, answer.letter, answer.cpu_s) for answer in answers))
         return ShardReplies(tuple(rows))
 
-    def _one_by_one(self, source: str, entry_point: str, calls: Sequence[str]) -> list[Answer]:
+    def _one_by_one(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits) -> list[Answer]:
         """A fresh process per call, up to the limit of timeouts; a solution that cannot be loaded fails all at once."""
         answers: list[Answer] = []
         timeouts = 0
         for call in calls:
-            answers += self._sessions.batch(source, entry_point, [call])
+            answers += self._sessions.batch(source, entry_point, [call], limits)
             timeouts += answers[-1].letter == "T"
-            if answers[-1].loading or (self._limits.max_timeouts is not None and timeouts >= self._limits.max_timeouts):
+            if answers[-1].loading or (limits.max_timeouts is not None and timeouts >= limits.max_timeouts):
                 break
         return answers + [answers[-1]] * (len(calls) - len(answers))
 
@@ -111,7 +118,7 @@ class CellRunner:
             if isinstance(plan, Vacuous):
                 row.append(("I", "v"))
             elif isinstance(plan, Lifted):
-                row.append(self._lifted(job, test, answers[test]))
+                row.append(self._lifted(job, shard, solution, test, answers[test]))
             elif self._limits.max_timeouts is not None and timeouts >= self._limits.max_timeouts:
                 row.append(("T", "a"))
             else:
@@ -119,7 +126,12 @@ class CellRunner:
                 timeouts += row[-1][0] == "T"
         return row
 
-    def _lifted(self, job: _Job, test: int, answers: tuple[Answer, ...]) -> tuple[str, str]:
+    def _lifted(
+        self, job: _Job, shard: CellShard, solution: Source, test: int, answers: tuple[Answer, ...]
+    ) -> tuple[str, str]:
+        plan = job.plans[test]
+        if isinstance(plan, Lifted) and any(_is_heavy(answer.frame) for answer in answers):
+            return self._program(shard, solution, shard.tests[test], plan.program)
         letter = job.verdict(test, answers)
         return letter, "a" if letter == "T" and any(answer.assumed for answer in answers) else "l"
 
@@ -149,6 +161,14 @@ class CellRunner:
                 sequences[sequence] = tuple(self._sessions.batch(solution.text, entry_point, sequence))
                 failed = sequences[sequence][0] if sequences[sequence][0].loading else None
         return {test: sequences[job.texts[test]] for test in tests}
+
+
+def _is_heavy(frame: bytes) -> bool:
+    """Tell whether a value may cost its reader more than its size: such a test is judged in a box, within limits.
+
+    Ranges, decimals, fractions and large integers are short to write and long to sum, convert or compare.
+    """
+    return len(frame) > _LARGEST_ON_HOST or any(tag in frame for tag in _HEAVY_TAGS)
 
 
 class _Job:

@@ -92,6 +92,5 @@ def exception_type(name: Any) -> type[BaseException]:
 def verdict_of(frame: bytes) -> str:
     """Read a judge's ``["verdict", letter, calls]``; anything else is an error of the cell."""
     reply = _reply(frame)
-    if reply is None or reply[0] != "verdict" or reply[1] not in LETTERS | {"T", "shared"}:
-        return "E"
-    return str(reply[1])
+    letter = reply[1] if reply is not None and reply[0] == "verdict" else None
+    return letter if isinstance(letter, str) and letter in LETTERS | {"T", "shared"} else "E"

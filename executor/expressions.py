@@ -256,7 +256,7 @@ class Scope:
         if operation is None:
             raise NotLiftable(type(node.op).__name__)
         left, right = self.lift(node.left, constant=constant), self.lift(node.right, constant=constant)
-        if constant and not isinstance(node.op, (ast.Add, ast.Sub, ast.Div)):
+        if constant:
             return lambda evaluator: _bounded(operation, left(evaluator), right(evaluator))
         return lambda evaluator: operation(left(evaluator), right(evaluator))
 
@@ -383,14 +383,34 @@ def _is_singleton(node: ast.AST) -> bool:
 def _bounded(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     """Constants may be computed, as long as the result stays small: ``10 ** 9 ** 9`` is not."""
     numbers = [value for value in (left, right) if isinstance(value, (int, float))]
-    if any(abs(value) > _LARGEST_NUMBER for value in numbers):
+    if operation in (operator.mul, operator.pow) and any(abs(value) > _LARGEST_NUMBER for value in numbers):
         raise NotLiftable("a constant too large")
+    if operation is operator.mod and len(numbers) < 2:
+        raise NotLiftable("formatting")
     if operation is operator.pow and (len(numbers) < 2 or abs(right) > 64):
         raise NotLiftable("a constant too large")
-    sizes = [len(value) for value in (left, right) if isinstance(value, (str, bytes, list, tuple))]
-    if sizes and numbers and sizes[0] * abs(numbers[0]) > _LONGEST_CONSTANT:
+    weights = [_weight(value) for value in (left, right)]
+    if operation is operator.mul and len(numbers) == 1 and max(weights) * abs(numbers[0]) > _LONGEST_CONSTANT:
+        raise NotLiftable("a constant too long")
+    if sum(weights) > _LONGEST_CONSTANT:
         raise NotLiftable("a constant too long")
     return operation(left, right)
+
+
+def _weight(value: Any) -> int:
+    """Number of characters and elements of a constant, at all depths, counted no further than is of interest."""
+    todo, weight = [value], 0
+    while todo and weight <= _LONGEST_CONSTANT:
+        item = todo.pop()
+        weight += len(item) if isinstance(item, (str, bytes, bytearray)) else 1
+        if isinstance(item, (list, tuple, set, frozenset)):
+            if weight + len(item) > _LONGEST_CONSTANT:
+                return _LONGEST_CONSTANT + 1
+            todo.extend(item)
+        elif isinstance(item, dict):
+            todo.extend(item.keys())
+            todo.extend(item.values())
+    return weight
 
 
 def _no_output(index: int) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from executor.inside import wire
+from executor.inside.shared import counted
 from executor.inside.unit import PRELUDE, letter_of, run_test
 from executor.lift import Vacuous, plan_test
 from executor.model import Call, CallJob, CellJob, Limits, Outcome, Outputs, PassMatrix, RunStats, Verdict
@@ -48,7 +49,7 @@ class FakeExecutor:
     def call(self, jobs: Iterable[CallJob]) -> Iterator[Outputs]:
         """Yield the outputs of each job, in the jobs' order."""
         for job in jobs:
-            rows = tuple(tuple(_outcome(job, solution, call) for call in job.calls) for solution in job.solutions)
+            rows = tuple(tuple(_outcomes(job, solution)) for solution in job.solutions)
             yield Outputs(job.job_id, rows)
 
     def close(self) -> None:
@@ -72,24 +73,40 @@ def _load(source: str) -> dict[str, Any]:
 def _cell(job: CellJob, solution: str, test: str) -> str:
     if isinstance(plan_test(test, job.entry_point), Vacuous):
         return Verdict.INVALID.value
-    namespace: dict[str, Any] = dict(PRELUDE)
-    exec(compile(job.context, "<context>", "exec", dont_inherit=True), namespace)
+    calls: list[None] = []
     try:
         names = _load(solution)
+        namespace: dict[str, Any] = {**PRELUDE, **names}
+        # The context's helpers win over the solution's, except for the function under test.
+        exec(compile(job.context, "<context>", "exec", dont_inherit=True), namespace)
+        namespace[job.entry_point] = counted(names[job.entry_point], calls)
     except BaseException as error:
         return "R" if letter_of(type(error)) == "R" else "E"
-    namespace.update(names)
-    return str(run_test(test, namespace))
+    letter = run_test(test, namespace)
+    return "I" if letter == "P" and not calls else letter
 
 
-def _outcome(job: CallJob, solution: str, call: Call) -> Outcome:
-    try:
-        names = _load(solution)
-    except BaseException as error:
-        return Outcome(kind="stopped", verdict=Verdict.RESOURCE if isinstance(error, MemoryError) else Verdict.ERROR)
+def _outcomes(job: CallJob, solution: str) -> Iterator[Outcome]:
+    """Outcomes of all calls of one solution, each on a fresh copy of it unless the job wants them in order."""
+    names: dict[str, Any] = {}
+    for call in job.calls:
+        if not names or not job.in_order:
+            try:
+                names = _load(solution)
+            except BaseException as error:
+                verdict = Verdict.RESOURCE if isinstance(error, MemoryError) else Verdict.ERROR
+                yield from [Outcome(kind="stopped", verdict=verdict)] * len(job.calls)
+                return
+        yield _outcome(job, names, call)
+
+
+def _outcome(job: CallJob, names: dict[str, Any], call: Call) -> Outcome:
     try:
         arguments = wire.loads(wire.dumps(tuple(call.args)))
-        value = wire.loads(wire.dumps(names[call.function or job.entry_point](*arguments)))
+        function = call.function or job.entry_point
+        if function not in names:
+            raise NameError(f"name {function!r} is not defined")
+        value = wire.loads(wire.dumps(names[function](*arguments)))
     except BaseException as error:
         kind = next(k for k in type(error).__mro__ if getattr(builtins, k.__name__, None) is k)
         return Outcome(kind="raised", error=kind.__name__, message=str(error)[:500])

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from executor.assertions import ASSERTIONS
 from executor.expressions import Call, Evaluator, Expression, NotLiftable, Raised, Scope, Stopped
+from executor.inside.unit import PRELUDE
 from executor.purity import parse
 
 __all__ = ["Lifted", "Program", "TestPlan", "Vacuous", "plan_test", "verdict_letter"]
@@ -24,9 +25,11 @@ Step = Callable[[Evaluator], None]
 
 _HARMLESS_IMPORTS: Final = frozenset({"unittest", "math", "typing", "__future__"})
 _SAME_PROCESS_WORDS: Final = frozenset(
-    {"stdout", "stderr", "stdin", "redirect_stdout", "redirect_stderr", "mock", "patch"}
+    """
+    stdout stderr stdin redirect_stdout redirect_stderr mock patch eval exec compile pickle marshal shelve __import__
+    """.split()
 )
-"""Names in a test that reach into the solution's process, which a proxy cannot serve."""
+"""Names in a test that reach into the solution's process, which a proxy cannot serve, or that run what it returns."""
 _LONGEST_LIFTED: Final = 100_000
 
 
@@ -87,7 +90,8 @@ def plan_test(source: str, entry_point: str, foreign: frozenset[str] = frozenset
         lifted = _lift_module(tree, Scope(entry_point, foreign), program)
     except (NotLiftable, RecursionError):
         return program
-    return lifted if lifted.calls else Vacuous("never calls the entry point")
+    # Without calls a test may still fail before it gets to one, at a name that nothing defines.
+    return lifted if lifted.calls or lifted.unbound else Vacuous("never calls the entry point")
 
 
 def _unparsed(source: str, entry_point: str) -> TestPlan:
@@ -111,7 +115,7 @@ def _program(tree: ast.Module, used: set[str], entry_point: str) -> Program:
             defined |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
         elif isinstance(node, ast.arg):
             defined.add(node.arg)
-    names = used - defined - set(dir(builtins)) - {entry_point}
+    names = used - defined - set(dir(builtins)) - set(PRELUDE) - {entry_point}
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     imported = {part for node in ast.walk(tree) if isinstance(node, ast.alias) for part in node.name.split(".")}
     same_process = bool((used | attributes | imported) & _SAME_PROCESS_WORDS)

@@ -99,6 +99,11 @@ class CallJob(Struct, frozen=True, kw_only=True):
     entry_point: str
     solutions: tuple[str, ...]
     calls: tuple[Call, ...]
+    limits: Limits | None = None
+    """Limits of this job's calls; None: the executor's."""
+    in_order: bool = False
+    """Make the calls of one solution in order in one process, so that state lasts from call to call as it does in a
+    benchmark's own harness. Otherwise a solution that may keep state gets a fresh process for each call."""
 
 
 class Outcome(Struct, frozen=True):

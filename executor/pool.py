@@ -89,7 +89,10 @@ class LocalExecutor:
                     yield (number, 0, 0), None
                 for at in range(0, len(unique), _CALL_CHUNK):
                     sources = [Source(solutions[i], facts[i].stateless) for i in unique[at : at + _CALL_CHUNK]]
-                    yield (number, at, len(sources)), CallShard(job.entry_point, tuple(sources), texts)
+                    yield (
+                        (number, at, len(sources)),
+                        CallShard(job.entry_point, tuple(sources), texts, job.limits, job.in_order),
+                    )
 
         for (number, at, count), answer in self._crew.map(tickets()):
             job, places, left = open_jobs[number]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from msgspec import Struct
 from executor.box import Box, Replies
 from executor.classify import end_letter, load_failure, verdict_of
 from executor.errors import BoxDied, SandboxError
+from executor.inside.judge import ANSWER, STOPPED
+from executor.inside.unit import PRELUDE
 from executor.lift import Program
 from executor.model import Limits
 from executor.policy import BoxPlan
@@ -21,6 +24,15 @@ __all__ = ["Answer", "Sessions"]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_IDLE_FACTOR = 10
+"""A conversation may be idle for this many times the CPU time it used, beside its wall limit: machines are loaded."""
+SAFE_MODULES = frozenset(
+    """
+    bisect cmath collections copy datetime decimal fractions functools heapq itertools json math operator random re
+    statistics string textwrap typing
+    """.split()
+)
+"""Modules that a test may use because the solution imported them under their own name. None of them runs data."""
 _CANARY = "def canary(x):\n    return x + 1\n"
 
 
@@ -56,32 +68,33 @@ class Sessions:
         self._judges.close()
         self._loaded = None
 
-    def batch(self, source: str, entry_point: str, calls: Sequence[str]) -> list[Answer]:
+    def batch(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits | None = None) -> list[Answer]:
         """Make calls of one solution, in as few processes as they allow; one answer per call, in order.
 
         ``calls`` are requests' JSON texts, ``[function, arguments, keywords]``.
         """
         try:
-            return self._batch(source, entry_point, calls)
+            return self._batch(source, entry_point, calls, limits or self._limits)
         except BoxDied as error:
             _log.warning("a box died under a batch of %d calls, they run one by one: %s", len(calls), error)
-            return [self._alone(source, entry_point, call) for call in calls]
+            return [self._alone(source, entry_point, call, limits or self._limits) for call in calls]
 
-    def _alone(self, source: str, entry_point: str, call: str) -> Answer:
+    def _alone(self, source: str, entry_point: str, call: str, limits: Limits) -> Answer:
         try:
-            return self._batch(source, entry_point, [call])[0]
+            return self._batch(source, entry_point, [call], limits)[0]
         except BoxDied:
             self._check_canary()
             return Answer(letter="R")
 
-    def _batch(self, source: str, entry_point: str, calls: Sequence[str]) -> list[Answer]:
+    def _batch(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits) -> list[Answer]:
         self._loaded = None
         self._solutions.start()
         answers: list[Answer] = []
-        timeouts, limit = 0, self._limits.max_timeouts
+        timeouts, limit = 0, limits.max_timeouts
         while len(answers) < len(calls):
             rest = calls[len(answers) :]
-            replies = self._solutions.start_child("solution", self._payload(source, entry_point, rest), 1 + len(rest))
+            payload = self._payload(source, entry_point, rest, limits)
+            replies = self._solutions.start_child("solution", payload, 1 + len(rest), limits)
             letter = load_failure(replies.frames[0])[0] if replies.frames else end_letter(replies)
             if letter:
                 return answers + [Answer(letter=letter, loading=True)] * len(rest)
@@ -95,9 +108,9 @@ class Sessions:
                 answers += [Answer(letter=letter, assumed=True)] * (len(calls) - len(answers))
         return answers
 
-    def _payload(self, source: str, entry_point: str, calls: Sequence[str]) -> bytes:
+    def _payload(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits | None = None) -> bytes:
         head = json.dumps(
-            {"source": source, "entry_point": entry_point, "limit": self._limits.output_kb * 1024},
+            {"source": source, "entry_point": entry_point, "limit": (limits or self._limits).output_kb * 1024},
             separators=(",", ":"),
         )
         # Requests are JSON texts already: [function, arguments, keywords] becomes [..., copy_back=false].
@@ -145,26 +158,27 @@ class Sessions:
         self, source: str, entry_point: str, context: str, test: str, program: Program, reuse: bool
     ) -> tuple[str, bool]:
         if program.same_process:
-            return self._shared(source, context, test), True
+            return self._shared(source, entry_point, context, test), True
         letter = self._load(source, entry_point, reuse)
         if letter:
             return letter, False
-        wanted = set(program.names)
+        wanted = set(program.names) - set(PRELUDE)
         if wanted & self._exports["classes"] - defined_names(context):
-            return self._shared(source, context, test), True
+            return self._shared(source, entry_point, context, test), True
         task = {
             "test": test,
             "entry_point": entry_point,
             "context": context,
             "functions": sorted(wanted & self._exports["functions"]),
-            "modules": {name: module for name, module in self._exports["modules"].items() if name in wanted},
+            "modules": sorted(name for name in wanted & SAFE_MODULES if self._exports["modules"].get(name) == name),
         }
         letter = self._converse(self._judges.start_child("judge", json.dumps(task).encode("ascii"), 1))
         if not reuse:
             self._loaded = None
         if letter == "shared":
-            return self._shared(source, context, test), True
-        return letter, False
+            return self._shared(source, entry_point, context, test), True
+        # A helper of the solution's in the test is a judge in its own cause: marked like a shared process.
+        return letter, bool(task["functions"])
 
     def _load(self, source: str, entry_point: str, reuse: bool) -> str:
         """Have a process of the solution ready; a letter where it cannot be loaded."""
@@ -182,9 +196,12 @@ class Sessions:
     def _converse(self, judge: Replies) -> str:
         """Carry the judge's calls to the solution and its answers back, until the verdict."""
         judge_cpu = solution_cpu = 0.0
+        deadline = time.monotonic() + 3 * self._limits.wall_s
         while judge.frames:
             judge_cpu += sum(judge.cpu_s)
-            if max(judge_cpu, solution_cpu) > self._limits.cpu_s:
+            busy = judge_cpu + solution_cpu
+            overdue = time.monotonic() > deadline + _IDLE_FACTOR * busy
+            if overdue or max(judge_cpu, solution_cpu) > self._limits.cpu_s:
                 self._judges.stop_child()
                 return "T"
             request = _call_of(judge.frames[0])
@@ -193,15 +210,16 @@ class Sessions:
             replies = self._solutions.ask(request)
             solution_cpu += sum(replies.cpu_s)
             if replies.frames:
-                judge = self._judges.ask(replies.frames[0])
+                judge = self._judges.ask(ANSWER + replies.frames[0])
             else:
                 self._loaded = None
-                judge = self._judges.ask(json.dumps(["stopped", end_letter(replies)]).encode("ascii"))
+                judge = self._judges.ask(STOPPED + end_letter(replies).encode("ascii"))
         return end_letter(judge)
 
-    def _shared(self, source: str, context: str, test: str) -> str:
+    def _shared(self, source: str, entry_point: str, context: str, test: str) -> str:
         self._loaded = None
-        payload = json.dumps({"source": source, "context": context, "test": test}).encode("ascii")
+        task = {"source": source, "entry_point": entry_point, "context": context, "test": test}
+        payload = json.dumps(task).encode("ascii")
         replies = self._solutions.start_child("shared", payload, 1)
         letter = verdict_of(replies.frames[0]) if replies.frames else end_letter(replies)
         self._solutions.stop_child()

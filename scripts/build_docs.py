@@ -1,7 +1,7 @@
 """Write the generated pages of docs/: the command line's help.
 
-    python scripts/build_docs.py            write docs/cli.md
-    python scripts/build_docs.py --check    exit 1 where the page is stale
+python scripts/build_docs.py            write docs/cli.md
+python scripts/build_docs.py --check    exit 1 where the page is stale
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -83,13 +82,9 @@ def call_job(
         entry_point=entry_point,
         solutions=tuple(codes),
         calls=tuple(Call(args) for args in inputs),
-        **_terms(limits),
+        limits=limits,
+        in_order=True,
     )
-
-
-def _terms(limits: Limits) -> dict[str, Any]:
-    """Limits and order of a job's calls, where the executor knows such terms."""
-    return {"limits": limits, "in_order": True} if "limits" in CallJob.__struct_fields__ else {}
 
 
 @cache

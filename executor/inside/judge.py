@@ -1,7 +1,7 @@
 """The judge's process: run the unit test against proxies of the solution's functions.
 
 It runs in another box than the solution. Frames it writes: ``["call", function, arguments, keywords]``, answered
-through descriptor 3; and one ``["verdict", letter, calls]`` at the end.
+through descriptor 3 in an envelope of the host's; and one ``["verdict", letter, calls]`` at the end.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import importlib
 import json
-import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -18,7 +17,12 @@ from . import wire
 from .frames import pack, read_frame, write_all
 from .unit import PRELUDE, run_test
 
-__all__ = ["serve"]
+__all__ = ["ANSWER", "STOPPED", "serve"]
+
+
+STOPPED = b"S"
+ANSWER = b"A"
+"""First byte of what the host passes on: its own word, a letter; or a frame of the solution's."""
 
 
 class _Stopped(BaseException):
@@ -43,15 +47,23 @@ class _Session:
         frame = read_frame(3)
         if frame is None:
             self._stop("E")
-        reply = json.loads(frame)
-        if reply[0] == "stopped":
-            self._stop(reply[1])
-        if reply[0] == "e":
-            raise _exception(reply[1], reply[2])
-        if len(reply) == 3:
-            for mine, after in zip((args, kwargs), reply[2]):
-                _copy_back(mine, wire.decode(after))
-        return wire.decode(reply[1])
+        # The host's envelope: its own word that the solution stopped, or a frame that the solution wrote.
+        if frame[:1] == STOPPED:
+            self._stop(frame[1:].decode("ascii"))
+        try:
+            reply = json.loads(frame[1:])
+            head, body = reply[0], reply[1]
+            if head not in ("v", "e") or len(reply) > 3:
+                self._stop("E")
+            value = wire.decode(body) if head == "v" else _exception(body, reply[2])
+            changed = [wire.decode(part) for part in reply[2]] if head == "v" and len(reply) == 3 else []
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError, ArithmeticError):
+            self._stop("E")
+        if head == "e":
+            raise value
+        for mine, after in zip((args, kwargs), changed):
+            _copy_back(mine, after)
+        return value
 
     def _stop(self, letter: str) -> NoReturn:
         self.letter = letter
@@ -108,9 +120,8 @@ def _proxy(session: _Session, name: str) -> Callable[..., Any]:
 
 def _namespace(task: dict[str, Any], session: _Session) -> dict[str, Any]:
     namespace = dict(PRELUDE)
-    for name, module in task["modules"].items():
-        if module in sys.stdlib_module_names:
-            namespace[name] = importlib.import_module(module)
+    for name in task["modules"]:
+        namespace[name] = importlib.import_module(name)
     for name in task["functions"]:
         namespace[name] = _proxy(session, name)
     exec(compile(task["context"], "<context>", "exec", dont_inherit=True), namespace)

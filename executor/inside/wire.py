@@ -16,11 +16,25 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-__all__ = ["MAX_DEPTH", "Opaque", "Unportable", "WireError", "decode", "dumps", "encode", "is_plain", "loads"]
+__all__ = [
+    "MAX_DEPTH",
+    "Opaque",
+    "Unportable",
+    "WireError",
+    "check_hashes",
+    "decode",
+    "dumps",
+    "encode",
+    "is_plain",
+    "loads",
+]
 
 MAX_DEPTH = 150
 MAX_DRAIN = 100_000
 """Items taken from an iterator before it is given up as unportable."""
+MAX_RANGE = 1_000_000
+MAX_EXPONENT = 10_000
+"""Ranges and decimals beyond are short to write and endless to read."""
 MAX_EQUAL_HASHES = 100
 """Elements of one set or dict that may share a hash: more is an attack on the reader's time."""
 
@@ -226,7 +240,8 @@ def _list(body: Any, depth: int) -> list[Any]:
     return [decode(item, depth) for item in body]
 
 
-def _hashed(items: list[Any]) -> list[Any]:
+def check_hashes(items: list[Any]) -> list[Any]:
+    """Return the items, unless a set or dict of them would take quadratic time. Raises WireError, TypeError."""
     if len(items) > 1000:
         counts: dict[str, int] = {}
         for number in map(hash, items):
@@ -247,7 +262,7 @@ def _dict_pairs(body: Any, depth: int) -> Iterable[tuple[Any, Any]]:
             raise WireError("a pair was expected")
         keys.append(decode(pair[0], depth))
         values.append(decode(pair[1], depth))
-    return zip(_hashed(keys), values)
+    return zip(check_hashes(keys), values)
 
 
 def _big_int(body: Any, depth: int) -> int:
@@ -269,6 +284,20 @@ def _text(body: Any) -> str:
     return body
 
 
+def _range(start: int, stop: int, step: int) -> range:
+    value = range(start, stop, step)
+    if len(value) > MAX_RANGE:
+        raise WireError("a range too long")
+    return value
+
+
+def _decimal(text: str) -> Decimal:
+    value = Decimal(text)
+    if value.is_finite() and abs(value.adjusted()) > MAX_EXPONENT:
+        raise WireError("a decimal with too large an exponent")
+    return value
+
+
 def _opaque(type_name: Any, truth: Any) -> Opaque:
     return Opaque(_text(type_name)[:80], truth is True)
 
@@ -283,20 +312,20 @@ def _counter(body: Any, depth: int) -> Counter[Any]:
 _READERS: dict[str, Callable[[Any, int], Any]] = {
     "i": _big_int,
     "t": lambda body, depth: tuple(_list(body, depth)),
-    "s": lambda body, depth: set(_hashed(_list(body, depth))),
-    "f": lambda body, depth: frozenset(_hashed(_list(body, depth))),
+    "s": lambda body, depth: set(check_hashes(_list(body, depth))),
+    "f": lambda body, depth: frozenset(check_hashes(_list(body, depth))),
     "d": lambda body, depth: dict(_dict_pairs(body, depth)),
     "b": lambda body, depth: bytes.fromhex(body),
     "B": lambda body, depth: bytearray.fromhex(body),
     "c": lambda body, depth: complex(*_numbers(body, 2, (float, int))),
-    "r": lambda body, depth: range(*_numbers(body, 3, (int,))),
+    "r": lambda body, depth: _range(*_numbers(body, 3, (int,))),
     "F": lambda body, depth: Fraction(*_numbers(body, 2, (int,))),
-    "D": lambda body, depth: Decimal(_text(body)),
+    "D": lambda body, depth: _decimal(_text(body)),
     "C": _counter,
     "dd": lambda body, depth: defaultdict(None, _dict_pairs(body, depth)),
     "O": lambda body, depth: OrderedDict(_dict_pairs(body, depth)),
     "q": lambda body, depth: deque(_list(body, depth)),
-    "K": lambda body, depth: dict.fromkeys(_hashed(_list(body, depth))).keys(),
+    "K": lambda body, depth: dict.fromkeys(check_hashes(_list(body, depth))).keys(),
     "V": lambda body, depth: dict(enumerate(_list(body, depth))).values(),
     "I": lambda body, depth: dict(_dict_pairs(body, depth)).items(),
     "g": lambda body, depth: iter(_list(body, depth)),

@@ -8,7 +8,8 @@ Commands on descriptor 0, answers on descriptor 1, each a frame (:mod:`frames`):
 - ``K``: end the child. Not answered.
 
 An answer is a JSON header ``{"end", "code", "cpu", "sizes"}`` and the frames' bodies, one after the other.
-``end``: ``alive``, ``exit``, ``signal``, ``cpu``, ``wall``, ``flood`` or ``garbled``.
+``end``: ``alive``, ``exit``, ``signal``, ``closed`` (it lives, but closed its pipe), ``cpu``, ``wall``, ``flood``,
+``garbled`` (it wrote without being asked), or ``astray`` (there was no child to ask).
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ _PRELOAD = """
     """.split()
 """Modules that solutions import most: a child finds them loaded."""
 _GRACE_S = 0.05
+_FLOOD_FACTOR = 16
+"""The frames of one answer may together be this many times as large as a single one."""
+_IDLE_FACTOR = 10
+"""A child may be idle for two wall limits plus this many times the CPU time it used: a loaded machine is slow too."""
 _ROLES = ("judge", "shared", "solution")
 
 
@@ -48,6 +53,7 @@ class _Child:
         self.cpu_limit = header["cpu_s"]
         self.wall_limit = header["wall_s"]
         self.flood = header["limit"] + 65536
+        self.flood_total = _FLOOD_FACTOR * self.flood
         self.buffer = bytearray()
         self.clock = (~pid << 3) | 2  # the kernel's number for the CPU clock of a whole process
         self.cpu_mark = 0.0
@@ -67,10 +73,13 @@ class _Child:
         os.close(self.requests)
         os.close(self.replies)
         status = _wait(self.pid, grace_s) if grace_s else None
+        killed = status is None
         if status is None:
             os.kill(self.pid, signal.SIGKILL)
             _, status = os.waitpid(self.pid, 0)
         _sweep()
+        if killed:
+            return "closed", 0
         if os.WIFSIGNALED(status):
             return "signal", os.WTERMSIG(status)
         return "exit", os.WEXITSTATUS(status)
@@ -138,12 +147,19 @@ def _gather(child: _Child, expect: int, request: bytes) -> tuple[dict[str, Any],
     poller.register(child.replies, select.POLLIN)
     poller.register(0, 0)  # reports only that whoever commands this box is gone
     outgoing = memoryview(request)
+    end, code = "alive", 0
     if outgoing:
         poller.register(child.requests, select.POLLOUT)
-    end, code = "alive", 0
-    while len(bodies) < expect:
+        if _babbled(child):
+            end = "garbled"
+    started, cpu_started, total = wall_mark, child.cpu_mark, 0
+    while len(bodies) < expect and end == "alive":
         cpu_left = child.cpu_limit - (child.cpu() - child.cpu_mark)
         wall_left = child.wall_limit - (time.monotonic() - wall_mark)
+        cpu_all = child.cpu() - cpu_started
+        idle = time.monotonic() - started - cpu_all
+        if idle > 2 * child.wall_limit + _IDLE_FACTOR * cpu_all:
+            wall_left = 0.0
         if cpu_left <= 0 or wall_left <= 0:
             end = "cpu" if cpu_left <= 0 else "wall"
             break
@@ -163,17 +179,26 @@ def _gather(child: _Child, expect: int, request: bytes) -> tuple[dict[str, Any],
             if not data:
                 end = "gone"
                 break
-            if not _cut(child, bodies, expect) or len(child.buffer) > child.flood:
-                end = "flood"
-                break
+            sound = _cut(child, bodies, expect)
             if len(bodies) > before:
                 now = child.cpu()
                 cpus += [(now - child.cpu_mark) / (len(bodies) - before)] * (len(bodies) - before)
                 child.cpu_mark, wall_mark = now, time.monotonic()
+            total += len(data)
+            if not sound or len(child.buffer) > child.flood or total > child.flood_total:
+                end = "flood"
     if end != "alive":
         how, code = child.end(_GRACE_S if end == "gone" else 0.0)
         end = how if end == "gone" else end
     return {"end": end, "code": code, "cpu": cpus, "sizes": [len(body) for body in bodies]}, bodies
+
+
+def _babbled(child: _Child) -> bool:
+    """Tell whether the child wrote something before it was asked: no answer of an honest one."""
+    readable = select.select([child.replies], [], [], 0)[0]
+    if readable:
+        child.buffer += os.read(child.replies, 1 << 18)
+    return len(child.buffer) > 0
 
 
 def _push(child: _Child, outgoing: memoryview) -> memoryview:
@@ -214,7 +239,7 @@ def _serve(null: int, cell_filter: lockdown.CellFilter) -> None:
             outgoing = frames.pack(payload)
         del payload
         if child is None:
-            _answer({"end": "garbled", "code": 0, "cpu": [], "sizes": []}, [])
+            _answer({"end": "astray", "code": 0, "cpu": [], "sizes": []}, [])
             continue
         answer, bodies = _gather(child, header["expect"], outgoing)
         if answer["end"] != "alive":
@@ -240,6 +265,7 @@ def main(arguments: list[str]) -> None:
     for role in _ROLES:
         importlib.import_module(f"{__package__}.{role}")
     cell_filter = lockdown.CellFilter(Path(filter_path).read_bytes())
+    lockdown.perturb_freed_memory()
     null = os.open(os.devnull, os.O_RDWR)
     gc.collect()
     gc.freeze()

@@ -16,6 +16,7 @@ from lm_eval.loggers import EvaluationTracker
 from lm_eval_replay import RIGHT_0, TESTS_0, WRONG, ReplayLM, cycle, manager, run, values
 from msgspec import Struct
 
+from coderm_tasks.datasets import load_problems
 from coderm_tasks.errors import ConfigError, InputError
 from coderm_tasks.hosts.lm_eval.scores import PIPELINES
 from executor import SandboxMissing
@@ -362,3 +363,18 @@ def test_requests_are_not_shared_between_problems() -> None:
     lm = ReplayLM(greedy_appender)
     run(lm, {**SETTINGS, "n_samples": 1, "budget": 1}, limit=2, predict_only=True)
     assert [request.arguments[1]["until"].count("<eos>") for request in lm.requests] == [1, 1, 1, 1]
+
+
+@pytest.mark.usefixtures("tiny_datasets")
+@pytest.mark.parametrize("dataset", ["humaneval_plus", "mbpp_plus"])
+def test_the_plus_tasks_are_judged_by_the_inputs_of_evalplus(dataset: str) -> None:
+    problems = {problem.task_id: problem for problem in load_problems(dataset)}
+
+    def answer(request: Instance, times: int) -> str:
+        problem = problems[request.doc["task_id"]]
+        if request.idx == 1 or times == 0:
+            return "lol"
+        return problem.truth.reference.removeprefix(problem.prompt)
+
+    results = run(ReplayLM(answer), {**SETTINGS, "n_samples": 2, "budget": 1}, task=f"{dataset}_coderm", limit=None)
+    assert values(results, f"{dataset}_coderm") == {"first": 0.0, "mean": 0.5, "reranked": 0.0, "oracle": 1.0}

@@ -114,7 +114,8 @@ def make_plan(
         budgets=_budgets(config, [by_id[task_id] for task_id in chosen]),
         bank=bank,
         records=folder,
-        generated=base / f"generated_{task}.jsonl",
+        # A file per rank: it has one writer. The same ranks get the same problems in the next run.
+        generated=base / f"generated_{task}{_suffix(ranks)}.jsonl",
         workers=config.workers or max(1, (os.cpu_count() or 1) // ranks.of),
         predict_only=predict_only,
     )
@@ -149,8 +150,11 @@ def _records_base(config: Config) -> Path:
 
 def _folder_name(task: str, ranks: Ranks) -> str:
     started = datetime.now().isoformat(timespec="microseconds").replace(":", "-")
-    suffix = f"_rank{ranks.rank}of{ranks.of}" if ranks.of > 1 else ""
-    return f"coderm_{task}_{started}{suffix}"
+    return f"coderm_{task}_{started}{_suffix(ranks)}"
+
+
+def _suffix(ranks: Ranks) -> str:
+    return f"_rank{ranks.rank}of{ranks.of}" if ranks.of > 1 else ""
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,0 +1,109 @@
+"""Unit tests from an external model, inside a run of lm-eval."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lm_eval_replay import RIGHT_0, TESTS_0, WRONG, ReplayLM, cycle, run, values
+
+from coderm_tasks.errors import ConfigError, GenerationError
+
+pytest.importorskip("openai", reason="the generator's client needs it: pip install coderm-tasks[api]")
+
+ASSERTS = "\n".join(f"assert has_close_elements({text.strip()}" for text in TESTS_0)
+
+
+class Server(ThreadingHTTPServer):
+    """A chat server with one model, which writes two good tests."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self._send({"object": "list", "data": [{"id": "tester", "object": "model", "created": 0, "owned_by": "x"}]})
+
+    def do_POST(self) -> None:
+        payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(payload["messages"][-1]["content"])
+        message = {"role": "assistant", "content": f"```python\n{ASSERTS}\n```"}
+        choices = [{"index": i, "finish_reason": "stop", "message": message} for i in range(payload.get("n") or 1)]
+        self._send({"id": "1", "object": "chat.completion", "created": 0, "model": "tester", "choices": choices})
+
+    def _send(self, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """The test's own output is enough."""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)  # a slow survey of the machine
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def settings(server: Server, tmp_path: Path, model: str = "tester") -> dict[str, Any]:
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    generator = {"base_url": url, "model": model}
+    return {"n_samples": 2, "budget": 2, "workers": 1, "records": str(tmp_path / "out"), "generator": generator}
+
+
+def test_tests_are_generated_after_the_samples_and_shown_a_candidate(server: Server, tmp_path: Path) -> None:
+    lm = ReplayLM(cycle([WRONG, RIGHT_0], ["never asked"]))
+    results = run(lm, settings(server, tmp_path))
+    assert {request.idx for request in lm.requests} == {0}
+    assert "return None" in server.asked[0]
+    assert values(results) == {"first": 0.0, "mean": 0.5, "reranked": 1.0, "oracle": 1.0}
+
+
+def test_the_next_run_uses_the_answers_of_the_last(server: Server, tmp_path: Path) -> None:
+    for _ in range(2):
+        run(ReplayLM(cycle([WRONG, RIGHT_0], [])), settings(server, tmp_path))
+    assert len(server.asked) == 1
+
+
+def test_predict_only_asks_no_generator(server: Server, tmp_path: Path) -> None:
+    run(ReplayLM(cycle([WRONG], [])), settings(server, tmp_path), predict_only=True)
+    assert server.asked == []
+
+
+def test_a_model_that_is_not_served_is_found_before_the_first_sample(server: Server, tmp_path: Path) -> None:
+    lm = ReplayLM(cycle([WRONG], []))
+    with pytest.raises(ConfigError, match="does not serve the model 'testre'"):
+        run(lm, settings(server, tmp_path, model="testre"))
+    assert lm.requests == []
+
+
+def test_a_dead_endpoint_is_found_before_the_first_sample(server: Server, tmp_path: Path) -> None:
+    lm = ReplayLM(cycle([WRONG], []))
+    given = settings(server, tmp_path)
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(GenerationError, match=r"127\.0\.0\.1"):
+        run(lm, given)
+    assert lm.requests == []
