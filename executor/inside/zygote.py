@@ -245,6 +245,8 @@ def _serve(null: int, cell_filter: lockdown.CellFilter) -> None:
         if answer["end"] != "alive":
             child = None
         _answer(answer, bodies)
+        # Freed now, and so overwritten, before the next child inherits this memory.
+        del answer, bodies, outgoing
 
 
 def main(arguments: list[str]) -> None:
