@@ -9,7 +9,7 @@ DATA ?= ../shared/data
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint docs docs-check seccomp seccomp-check default-classifier clean
+.PHONY: help demo test lint docs docs-check escapes seccomp seccomp-check default-classifier clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -45,6 +45,9 @@ docs: $(VENV)/test.stamp  ## write the generated pages of docs/
 
 docs-check: $(VENV)/test.stamp  ## fail where a generated page is stale
 	$(BIN)/python scripts/build_docs.py --check
+
+escapes: $(VENV)/test.stamp  ## make every attack on the sandbox and write docs/escapes.md
+	$(BIN)/python scripts/escape_table.py
 
 seccomp: $(VENV)/test.stamp  ## build the shipped seccomp programs from executor/syscalls.py (needs libseccomp)
 	$(BIN)/python scripts/build_seccomp.py

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from escape_attack import DENIED, LIFTED, NEVER_PASS, SHARED, SPLIT, UNLIFTABLE, Attack
+from escape_attack import DENIED, LIFTED, MARKED, NEVER_PASS, SHARED, SPLIT, UNLIFTABLE, Attack
 
 __all__ = ["ATTACKS"]
 
@@ -239,10 +239,11 @@ ATTACKS: tuple[Attack, ...] = (
            solution="import os\ndef f(x):\n" + "".join(f"    {line}\n" for line in _MEMORY.replace("@DIGIT@", "[4]").splitlines()),
            before_solution='def f(x):\n    return "QZ" + "MARK" + str(3 + x)\n', before_test="assert f(1) == 2", modes=(LIFTED, SPLIT)),
     _forge("an alias that makes the test unpickle", _PICKLE_ALIAS, NEVER_PASS, "assert json.loads(f(1)) == 2"),
-    _forge("text for a test that evaluates", _EVAL_TEXT, NEVER_PASS, "assert eval(f(1)) == 2"),
-    _forge("text for a test that executes", _EVAL_TEXT, NEVER_PASS, "space = {}\nexec(f(1), space)\nassert space['x'] == 2"),
+    _forge("text for a test that evaluates", _EVAL_TEXT, "P", "assert eval(f(1)) == 2", modes=(MARKED,)),
+    _forge("text for a test that executes", _EVAL_TEXT, "P", "space = {}\nexec(f(1), space)\nassert space['x'] == 2",
+           modes=(MARKED,)),
     _forge("a class that forces one process and judges itself", _MATH_ALIAS, NEVER_PASS, "assert math.isclose(f(1), 2)"),
-    _forge("a helper that judges itself", _HELPER, NEVER_PASS, "assert isclose(f(1), 2)"),
+    _forge("a helper that judges itself", _HELPER, "P", "assert isclose(f(1), 2)", modes=(MARKED,)),
     _forge("a class with no test", _DRAWN.format(answer=2), "I",
            "import unittest\nclass T(unittest.TestCase):\n    def check(self):\n        self.assertEqual(f(1), 2)\n"),
     _forge("a class whose tests are all skipped", _DRAWN.format(answer=2), "I",

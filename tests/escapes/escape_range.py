@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from escape_attack import SHARED, SPLIT, UNLIFTABLE, Attack
+from escape_attack import MARKED, SHARED, SPLIT, UNLIFTABLE, Attack
 from msgspec import Struct
 
 from executor import Call, CallJob, CellJob, Limits, LocalExecutor, PassMatrix, SandboxError, open_executor
@@ -139,9 +139,9 @@ class ShootingRange:
 
     @staticmethod
     def _wrong_mode(mode: str, matrix: PassMatrix) -> Iterator[str]:
-        if mode == SHARED and not matrix.shared.all() and matrix.rows()[0] == "P":
+        if mode in (SHARED, MARKED) and not matrix.shared.all() and matrix.rows()[0] == "P":
             yield "a verdict from one process is not marked as shared"
-        if mode != SHARED and matrix.shared.any():
+        if mode not in (SHARED, MARKED) and matrix.shared.any():
             yield "it got itself a process shared with the test"
 
     @staticmethod
