@@ -22,6 +22,9 @@ __all__ = ["build_app", "main"]
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+_INTERRUPTED = {
+    "rerank": "interrupted; executed verdicts are in the cache, and the same command goes on from there",
+}
 _COMPLETION_VARIABLE = "_CODERM_COMPLETE"
 # typer carries a copy of click since 0.2x, so "click.UsageError" is not always the class it raises; this is.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -74,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _complain(str(error))
     if code == EXIT_INTERRUPTED:
-        _complain("interrupted; executed verdicts are in the cache, and the same command goes on from there")
+        _complain(_INTERRUPTED.get(arguments[0], "interrupted; no result was written"))
     return code
 
 

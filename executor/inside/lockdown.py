@@ -19,6 +19,7 @@ _SECCOMP_MODE_FILTER = 2
 _MIB = 1 << 20
 _M_PERTURB = -6
 _THREADS = 128
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _UNUSED_FDS = 1 << 16
 
 
@@ -36,7 +37,7 @@ class CellFilter:
             raise ValueError(f"seccomp program of {len(code)} bytes: expected a multiple of 8")
         self._buffer = ctypes.create_string_buffer(code, len(code))
         self._program = _Program(len(code) // 8, ctypes.addressof(self._buffer))
-        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
+        self._prctl = _LIBC.prctl
 
     def install(self) -> None:
         """Bind this process and all its threads to the program, for good. Raises OSError."""
@@ -61,9 +62,8 @@ def drop_root(uid: int, gid: int) -> None:
 
 def follow_parent() -> None:
     """Die when the parent dies, where it may signal us. Has to be asked for again after a change of user."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    _prctl(prctl, _PR_SET_PDEATHSIG, signal.SIGKILL)
-    _prctl(prctl, _PR_SET_DUMPABLE, 0)
+    _prctl(_LIBC.prctl, _PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_LIBC.prctl, _PR_SET_DUMPABLE, 0)
 
 
 def enter(requests: int, replies: int, null: int, memory_mb: int, cell_filter: CellFilter) -> None:
@@ -84,13 +84,17 @@ def enter(requests: int, replies: int, null: int, memory_mb: int, cell_filter: C
     _limit(resource.RLIMIT_MSGQUEUE, 0)
     _limit(resource.RLIMIT_MEMLOCK, 0)
     _limit(resource.RLIMIT_NPROC, _THREADS)
+    perturb_freed_memory(0)
     cell_filter.install()
 
 
-def perturb_freed_memory() -> None:
-    """Have the C library overwrite what is freed: a later child shall not find an earlier one's text in the heap."""
+def perturb_freed_memory(byte: int) -> None:
+    """Have the C library overwrite what is freed: a later child shall not find an earlier one's text in the heap.
+
+    ``byte`` 0 turns it off again, in the child: what it frees goes with it, and its own speed counts.
+    """
     with contextlib.suppress(AttributeError):  # a C library without mallopt
-        ctypes.CDLL(None).mallopt(_M_PERTURB, 0xA5)
+        _LIBC.mallopt(_M_PERTURB, byte)
 
 
 def _limit(which: int, value: int) -> None:

@@ -36,6 +36,7 @@ _PRELOAD = """
     """.split()
 """Modules that solutions import most: a child finds them loaded."""
 _GRACE_S = 0.05
+_FILL = 0xA5
 _FLOOD_FACTOR = 16
 """The frames of one answer may together be this many times as large as a single one."""
 _IDLE_FACTOR = 10
@@ -267,7 +268,7 @@ def main(arguments: list[str]) -> None:
     for role in _ROLES:
         importlib.import_module(f"{__package__}.{role}")
     cell_filter = lockdown.CellFilter(Path(filter_path).read_bytes())
-    lockdown.perturb_freed_memory()
+    lockdown.perturb_freed_memory(_FILL)
     null = os.open(os.devnull, os.O_RDWR)
     gc.collect()
     gc.freeze()
