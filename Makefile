@@ -28,7 +28,7 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/demo.stamp  ## install, then SmolLM2-135M writes 8 solutions and 8 tests for each of 4 problems, and is reranked
+demo: $(VENV)/demo.stamp  ## install, then SmolLM2-135M writes solutions and tests for 4 problems, and is reranked
 	$(BIN)/python scripts/demo.py --output $(OUT)
 
 test: $(VENV)/test.stamp  ## install, then the whole test suite
