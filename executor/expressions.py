@@ -16,15 +16,13 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from executor import bounds
+from executor.bounds import NotLiftable
 from executor.inside import wire
 
 __all__ = ["Call", "Evaluator", "Expression", "NotLiftable", "Raised", "Scope", "Stopped"]
 
 Expression = Callable[["Evaluator"], Any]
-
-
-class NotLiftable(Exception):
-    """The test says something this language does not."""
 
 
 class Raised(Exception):
@@ -99,8 +97,6 @@ _KNOWN_NAMES: Final = frozenset(dir(builtins)) | {"math", "unittest", "TestCase"
 """Names that a test may use without binding them: Python's own and the judge's prelude."""
 _MATH: Final = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 _MUTABLE: Final = (list, dict, set, bytearray)
-_LARGEST_NUMBER: Final = 10**6
-_LONGEST_CONSTANT: Final = 100_000
 
 
 class Scope:
@@ -257,7 +253,7 @@ class Scope:
             raise NotLiftable(type(node.op).__name__)
         left, right = self.lift(node.left, constant=constant), self.lift(node.right, constant=constant)
         if constant:
-            return lambda evaluator: _bounded(operation, left(evaluator), right(evaluator))
+            return lambda evaluator: bounds.apply(operation, left(evaluator), right(evaluator))
         return lambda evaluator: operation(left(evaluator), right(evaluator))
 
     def _lift_BoolOp(self, node: ast.BoolOp, constant: bool) -> Expression:  # noqa: N802
@@ -360,7 +356,7 @@ class Scope:
         if isinstance(node, ast.Starred):
             raise NotLiftable("unpacking")
         found = self.constant(node)
-        if found is None or not wire.is_plain(found[0]):
+        if found is None or bounds.weight(found[0]) > bounds.LONGEST or not wire.is_plain(found[0]):
             raise NotLiftable("an argument that is no constant")
         for child in ast.walk(node):
             if isinstance(child, ast.Name) and isinstance(self.constants.get(child.id), _MUTABLE):
@@ -371,46 +367,13 @@ class Scope:
 def _request_text(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
     request = ["", wire.encode(arguments), wire.encode(keywords)]
     text = json.dumps(request, separators=(",", ":"))
-    if len(text) > _LONGEST_CONSTANT:
+    if len(text) > bounds.LONGEST:
         raise NotLiftable("arguments too long")
     return text
 
 
 def _is_singleton(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
-
-
-def _bounded(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    """Constants may be computed, as long as the result stays small: ``10 ** 9 ** 9`` is not."""
-    numbers = [value for value in (left, right) if isinstance(value, (int, float))]
-    if operation in (operator.mul, operator.pow) and any(abs(value) > _LARGEST_NUMBER for value in numbers):
-        raise NotLiftable("a constant too large")
-    if operation is operator.mod and len(numbers) < 2:
-        raise NotLiftable("formatting")
-    if operation is operator.pow and (len(numbers) < 2 or abs(right) > 64):
-        raise NotLiftable("a constant too large")
-    weights = [_weight(value) for value in (left, right)]
-    if operation is operator.mul and len(numbers) == 1 and max(weights) * abs(numbers[0]) > _LONGEST_CONSTANT:
-        raise NotLiftable("a constant too long")
-    if sum(weights) > _LONGEST_CONSTANT:
-        raise NotLiftable("a constant too long")
-    return operation(left, right)
-
-
-def _weight(value: Any) -> int:
-    """Number of characters and elements of a constant, at all depths, counted no further than is of interest."""
-    todo, weight = [value], 0
-    while todo and weight <= _LONGEST_CONSTANT:
-        item = todo.pop()
-        weight += len(item) if isinstance(item, (str, bytes, bytearray)) else 1
-        if isinstance(item, (list, tuple, set, frozenset)):
-            if weight + len(item) > _LONGEST_CONSTANT:
-                return _LONGEST_CONSTANT + 1
-            todo.extend(item)
-        elif isinstance(item, dict):
-            todo.extend(item.keys())
-            todo.extend(item.values())
-    return weight
 
 
 def _no_output(index: int) -> Any:

@@ -22,7 +22,7 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     """
     import msgspec
 
-    from coderm_tasks.cli.console import cache_folder
+    from coderm_tasks.places import cache_folder
     from executor.cache import VerdictCache
 
     with VerdictCache(cache_folder()) as cache:
@@ -39,7 +39,7 @@ def clear() -> None:
 
     Example: coderm cache clear
     """
-    from coderm_tasks.cli.console import cache_folder
+    from coderm_tasks.places import cache_folder
     from executor.cache import VerdictCache
 
     with VerdictCache(cache_folder()) as cache:

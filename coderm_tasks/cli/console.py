@@ -6,16 +6,14 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
-from platformdirs import user_cache_path
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-__all__ = ["cache_folder", "configure_logging", "key_value_table", "print_json", "progress_bar", "show"]
+__all__ = ["configure_logging", "key_value_table", "print_json", "progress_bar", "show"]
 
 
 def configure_logging(*, verbose: bool) -> None:
@@ -25,11 +23,6 @@ def configure_logging(*, verbose: bool) -> None:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(logging.INFO if verbose else logging.WARNING)
-
-
-def cache_folder() -> Path:
-    """Return the folder of the cache of verdicts, whether or not it exists."""
-    return user_cache_path("coderm-tasks")
 
 
 @contextmanager

@@ -45,7 +45,8 @@ def rerank(
       coderm rerank --dataset humaneval --samples samples.jsonl --tests tests.jsonl --output reranked.jsonl
       evalplus.evaluate --dataset humaneval --samples reranked.jsonl
     """
-    from coderm_tasks.cli.console import cache_folder, print_json, progress_bar, show
+    from coderm_tasks.cli.console import print_json, progress_bar, show
+    from coderm_tasks.places import cache_folder
     from coderm_tasks.rerank_job import RerankRequest, carry_out, prepare
 
     flags = {"tests": str(tests) if tests else None, "strategy": strategy, "seed": seed}

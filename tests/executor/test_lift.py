@@ -143,6 +143,10 @@ def test_a_name_only_the_solution_could_define_is_an_error_for_the_others() -> N
         "assert f(1) == 'a' * 10 ** 9",
         "assert f(*[1]) == 1",
         "assert f(1) is 'abc'",
+        "assert f([[0] * 99999] * 99999) == 1",
+        "x = [0] * 50000\nx = x + x\nx = x + x\nassert f(x) == 1",
+        "x = [0] * 99999\nassert f([x, x, x]) == 1",
+        "assert f('%1000000000d' % 5) == 1",
         case("with self.subTest(1):", "    self.assertEqual(f(1), 2)"),
         "import unittest\nclass T(unittest.TestCase):\n    def setUp(self):\n        self.x = 1\n"
         "    def test_a(self):\n        self.assertEqual(f(self.x), 2)\n",

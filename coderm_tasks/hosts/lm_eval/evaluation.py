@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import platformdirs
 from msgspec import Struct
 from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -22,6 +21,7 @@ from coderm_tasks.hosts.lm_eval.answers import Answers, harvest_tests, solutions
 from coderm_tasks.hosts.lm_eval.plan import RunPlan
 from coderm_tasks.hosts.lm_eval.scores import METRIC, Score, score_problem
 from coderm_tasks.pipeline import ProblemRun, Work, run_and_select, summarise
+from coderm_tasks.places import cache_folder
 from coderm_tasks.store import matrix_record
 from executor import PassMatrix, open_executor
 
@@ -171,7 +171,7 @@ def _execute(plan: RunPlan, work: Sequence[Work]) -> tuple[list[ProblemRun], lis
 
 
 def _cache(plan: RunPlan) -> Path | None:
-    return platformdirs.user_cache_path("coderm-tasks") if plan.config.cache else None
+    return cache_folder() if plan.config.cache else None
 
 
 def _facts(plan: RunPlan, work: Sequence[Work], dropped: Mapping[str, int]) -> dict[str, Any]:
