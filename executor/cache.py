@@ -7,6 +7,7 @@ found in one go; rows are only ever added.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import sqlite3
 import sys
@@ -61,10 +62,16 @@ class VerdictCache:
         with self._explained():
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute("CREATE TABLE IF NOT EXISTS verdicts (key BLOB NOT NULL, cells BLOB NOT NULL)")
-            self._database.execute("CREATE INDEX IF NOT EXISTS by_key ON verdicts (key)")
+            # SQLite does not wait for others where it changes the journal mode, so those who open take turns.
+            with (folder / "opening.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._prepare()
+
+    def _prepare(self) -> None:
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.execute("CREATE TABLE IF NOT EXISTS verdicts (key BLOB NOT NULL, cells BLOB NOT NULL)")
+        self._database.execute("CREATE INDEX IF NOT EXISTS by_key ON verdicts (key)")
 
     def __enter__(self) -> VerdictCache:
         return self
