@@ -157,10 +157,11 @@ class CellRunner:
             sequence = job.texts[test]
             if failed is not None:
                 sequences[sequence] = (failed,) * len(sequence)
-            elif sequence not in sequences:
+            elif sequence and sequence not in sequences:
                 sequences[sequence] = tuple(self._sessions.batch(solution.text, entry_point, sequence))
                 failed = sequences[sequence][0] if sequences[sequence][0].loading else None
-        return {test: sequences[job.texts[test]] for test in tests}
+        # A test may fail at an unbound name before it makes a call: its sequence is empty, and was not run.
+        return {test: sequences.get(job.texts[test], ()) for test in tests}
 
 
 def _is_heavy(frame: bytes) -> bool:
