@@ -37,7 +37,11 @@ class CallPlan:
         first: dict[str, int] = {}
         self._row_of = [first.setdefault(fact.key, len(first)) for fact in facts]
         self._texts = call_texts(job)
-        digest = hashlib.sha256("\n".join(self._texts).encode("ascii")).digest()
+        if job.cpu_s and len(job.cpu_s) != len(job.calls):
+            raise ValueError(
+                f"{job.job_id}: {len(job.cpu_s)} CPU limits for {len(job.calls)} calls; expected one per call"
+            )
+        digest = hashlib.sha256("\n".join((*self._texts, str(job.cpu_s))).encode("ascii")).digest()
         within = job.limits or limits
         self._keys = [calls_key(key, job.entry_point, digest, within, job.in_order) for key in first]
         self._decode = _Decoder()
@@ -59,7 +63,7 @@ class CallPlan:
         for number, rows in enumerate(self._rows):
             sources = tuple(self._sources[row] for row in rows)
             job = self._job
-            yield number, CallShard(job.entry_point, sources, self._texts, job.limits, job.in_order)
+            yield number, CallShard(job.entry_point, sources, self._texts, job.limits, job.cpu_s, job.in_order)
 
     def take(self, number: int, answer: ShardReplies) -> None:
         """Enter a shard's answers and remember them."""
