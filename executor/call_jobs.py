@@ -9,6 +9,7 @@ from typing import Any
 
 from executor.cache import ResultCache, calls_key
 from executor.classify import reply_value
+from executor.errors import LimitsError
 from executor.expressions import Raised, Stopped
 from executor.inside import wire
 from executor.model import CallJob, Limits, Outcome, Outputs, Verdict
@@ -43,6 +44,11 @@ class CallPlan:
             )
         digest = hashlib.sha256("\n".join((*self._texts, str(job.cpu_s))).encode("ascii")).digest()
         within = job.limits or limits
+        if within.memory_mb > limits.memory_mb:
+            raise LimitsError(
+                f"{job.job_id}: its calls may take {within.memory_mb} MiB, this executor's workers {limits.memory_mb}; "
+                "expected no more; open the executor with the larger limit"
+            )
         self._keys = [calls_key(key, job.entry_point, digest, within, job.in_order) for key in first]
         self._decode = _Decoder()
         self._outcomes: list[tuple[Outcome, ...] | None] = [self._recall(key) for key in self._keys]
