@@ -27,7 +27,7 @@ class Cost(Struct, frozen=True):
 
 
 def measure(work: Callable[[], object]) -> Cost:
-    """Run ``work`` and tell its cost. Processes that live for a tenth of a second or less may be missing in the peak."""
+    """Run ``work`` and tell its cost. Processes that live for a tenth of a second may be missing in the peak."""
     watch = _Watch()
     watch.start()
     started = time.perf_counter()
