@@ -8,8 +8,9 @@ import numpy as np
 from msgspec import Struct
 
 from coderm_tasks.errors import InputError
+from coderm_tasks.evidence import Extras, gather_for, with_extras
 from coderm_tasks.model import Problem, Selection
-from coderm_tasks.rerank import StrategyInput, get_strategy, select
+from coderm_tasks.rerank import StrategyInput, get_selector, select
 from executor import CellJob, Executor, PassMatrix, RunStats, SandboxError, Verdict
 
 __all__ = ["ProblemRun", "RunSummary", "Work", "expected_correctness", "run_and_select", "summarise"]
@@ -46,7 +47,8 @@ def run_and_select(
 ) -> list[ProblemRun]:
     """Run every solution against every test of its problem, then select. Results are in the order of ``work``.
 
-    Problems without solutions or without tests are not executed; the selection's note names the fallback. ``progress``
+    Problems without solutions or without tests are not executed; the selection's note names the fallback. What the
+    strategy looks at beside verdicts (outputs of calls, examples) is executed after the matrices. ``progress``
     is called with each matrix as it is finished, in any order, from this thread.
 
     Raises:
@@ -54,7 +56,7 @@ def run_and_select(
         InputError: a problem stands in ``work`` twice.
         SandboxError: the sandbox failed. What was executed so far is in the executor's cache, if it has one.
     """
-    get_strategy(strategy)
+    chosen = get_selector(strategy)
     matrices = {item.problem.task_id: _nothing_run(item) for item in work}
     if len(matrices) != len(work):
         twice = next(task for task in matrices if sum(item.problem.task_id == task for item in work) > 1)
@@ -64,7 +66,10 @@ def run_and_select(
         matrices[matrix.job_id] = matrix
         if progress is not None:
             progress(matrix)
-    return [_select(item, matrices[item.problem.task_id], strategy, seed) for item in work]
+    extras = gather_for(chosen, executor, work)
+    return [
+        _select(item, matrices[item.problem.task_id], extras.get(item.problem.task_id), strategy, seed) for item in work
+    ]
 
 
 def _nothing_run(item: Work) -> PassMatrix:
@@ -98,8 +103,9 @@ def _job(item: Work) -> CellJob:
     )
 
 
-def _select(item: Work, matrix: PassMatrix, strategy: str, seed: int) -> ProblemRun:
+def _select(item: Work, matrix: PassMatrix, extras: Extras | None, strategy: str, seed: int) -> ProblemRun:
     given = StrategyInput(task_id=item.problem.task_id, solutions=item.solutions, matrix=matrix)
+    given = with_extras(given, extras)
     return ProblemRun(item.problem, item.solutions, item.tests, matrix, select(strategy, given, seed=seed))
 
 

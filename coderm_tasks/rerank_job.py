@@ -17,7 +17,7 @@ from coderm_tasks.generation.bank import load_bank
 from coderm_tasks.hosts.evalplus import write_samples
 from coderm_tasks.model import Problem, Solution
 from coderm_tasks.pipeline import ProblemRun, RunSummary, Work, run_and_select, summarise
-from coderm_tasks.rerank import get_strategy
+from coderm_tasks.rerank import get_selector
 from coderm_tasks.store import SelectionRecord, matrix_record, write_records
 from executor import Executor, Limits, PassMatrix
 
@@ -82,7 +82,7 @@ def prepare(request: RerankRequest) -> RerankPlan:
         StoreError: an output cannot be written.
         DatasetError: the data set cannot be loaded.
     """
-    get_strategy(request.strategy)
+    get_selector(request.strategy)
     dataset = cli_dataset(request.dataset)
     _check_paths(request)
     problems = load_problems_to_rerank(dataset)
