@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -15,7 +15,7 @@ from coderm_tasks.model import Problem
 from coderm_tasks.rerank import Behaviours, Need, Strategy, StrategyInput
 from executor import CallJob, CellJob, Executor, PassMatrix, SandboxError
 
-__all__ = ["Extras", "gather", "gather_for", "with_extras"]
+__all__ = ["Extras", "gather", "gather_for", "run_cells", "with_extras"]
 
 
 class Item(Protocol):
@@ -92,22 +92,40 @@ def _no_outputs(solutions: int, tests: int) -> Behaviours:
 
 
 def _run_examples(executor: Executor, work: Sequence[Item]) -> dict[str, PassMatrix]:
-    jobs = [
+    return run_cells(executor, {item.problem.task_id: (item, examples_of(item.problem)) for item in work})
+
+
+def run_cells(
+    executor: Executor,
+    jobs: Mapping[str, tuple[Item, tuple[str, ...]]],
+    progress: Callable[[PassMatrix], None] | None = None,
+) -> dict[str, PassMatrix]:
+    """Run the solutions of each item against the tests beside it; a matrix of size 0 where there are none of either.
+
+    Raises:
+        SandboxError: the sandbox failed, or left a job out.
+    """
+    wanted = [
         CellJob(
-            job_id=item.problem.task_id,
+            job_id=task_id,
             entry_point=item.problem.entry_point,
             solutions=item.solutions,
-            tests=examples,
+            tests=tests,
             context=item.problem.context,
         )
-        for item in work
-        if (examples := examples_of(item.problem)) and item.solutions
+        for task_id, (item, tests) in jobs.items()
+        if tests and item.solutions
     ]
     found = {
-        item.problem.task_id: PassMatrix.from_rows(item.problem.task_id, [""] * len(item.solutions), 0) for item in work
+        task_id: PassMatrix.from_rows(task_id, ["-" * len(tests)] * len(item.solutions), len(tests))
+        for task_id, (item, tests) in jobs.items()
     }
-    answered = {matrix.job_id: matrix for matrix in executor.run(jobs)} if jobs else {}
-    _check_complete([job.job_id for job in jobs], answered)
+    answered = {}
+    for matrix in executor.run(wanted) if wanted else ():
+        answered[matrix.job_id] = matrix
+        if progress is not None:
+            progress(matrix)
+    _check_complete([job.job_id for job in wanted], answered)
     return {**found, **answered}
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from coderm_tasks.rerank.base import Behaviours, StrategyInput, evidence_of, groups_of_rows
 
-__all__ = ["behaviours_of", "score_mbr_exec", "score_mbr_exec_soft", "score_srank"]
+__all__ = ["agreeing", "behaviours_of", "score_mbr_exec", "score_mbr_exec_soft", "score_srank"]
 
 
 def score_mbr_exec(problem: StrategyInput) -> NDArray[np.float64]:
@@ -29,16 +29,20 @@ def score_mbr_exec_soft(problem: StrategyInput) -> NDArray[np.float64]:
     ``score_i = sum_j sum_k 1[o_i(k) = o_j(k)]``, the solution itself counted. Returns shape (N,). O(N K).
     """
     codes = behaviours_of(problem).codes
-    scores: NDArray[np.float64] = (agreeing(codes) * (codes >= 0)).sum(axis=1).astype(np.float64)
+    scores: NDArray[np.float64] = (agreeing(codes) * (codes >= 0)).sum(axis=1)
     return scores
 
 
-def agreeing(codes: NDArray[np.int32]) -> NDArray[np.int64]:
-    """How many solutions had the same outcome; shape (N, K), meaningless where ``codes`` is -1."""
+def agreeing(codes: NDArray[np.int32], weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Weight of the solutions that had the same outcome; each weighs 1 unless ``weights``, shape (N,), is given.
+
+    Returns shape (N, K), meaningless where ``codes`` is -1. O(N K).
+    """
     width = int(codes.max(initial=0)) + 2
     places = (codes + 1).astype(np.int64) + width * np.arange(codes.shape[1])
-    counts = np.bincount(places.ravel(), minlength=width * codes.shape[1])
-    alike: NDArray[np.int64] = counts[places]
+    each = np.ones(len(codes)) if weights is None else weights
+    sums = np.bincount(places.ravel(), weights=np.repeat(each, codes.shape[1]), minlength=width * codes.shape[1])
+    alike: NDArray[np.float64] = sums.astype(np.float64)[places]
     return alike
 
 

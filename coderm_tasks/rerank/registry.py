@@ -6,6 +6,7 @@ import logging
 from importlib.metadata import EntryPoint, entry_points
 
 from coderm_tasks.errors import ConfigError, did_you_mean
+from coderm_tasks.rerank.accord import score_accord
 from coderm_tasks.rerank.b4 import score_b4
 from coderm_tasks.rerank.base import Need, Strategy
 from coderm_tasks.rerank.dawid_skene import score_dawid_skene
@@ -15,11 +16,13 @@ from coderm_tasks.rerank.simple import score_examples, score_first, score_oracle
 from coderm_tasks.rerank.votes import score_coderm, score_codet, score_codet_flat, score_majority
 from coderm_tasks.rerank.weighted import score_weighted
 
-__all__ = ["ENTRY_POINT_GROUP", "get_selector", "get_strategy", "is_built_in", "strategies", "strategy_names"]
+__all__ = ["AUTO", "ENTRY_POINT_GROUP", "get_selector", "get_strategy", "is_built_in", "strategies", "strategy_names"]
 
 logger = logging.getLogger(__name__)
 
 ENTRY_POINT_GROUP = "coderm_tasks.strategies"
+AUTO = "auto"
+_AUTO_MEANS = "accord"
 
 _BUILT_IN = {
     strategy.name: strategy
@@ -64,6 +67,14 @@ _BUILT_IN = {
             outputs=Need.REQUIRED,
         ),
         Strategy(
+            name="accord",
+            score=score_accord,
+            summary="tests, examples, twins and peers pooled (ours, docs/accord.md); what 'auto' means",
+            needs_tests=False,
+            outputs=Need.OPTIONAL,
+            examples=Need.OPTIONAL,
+        ),
+        Strategy(
             name="oracle",
             score=score_oracle,
             summary="ground truth: the ceiling (coderm study only)",
@@ -94,17 +105,19 @@ def is_built_in(name: str) -> bool:
 
 
 def get_strategy(name: str) -> Strategy:
-    """Return the strategy called ``name``.
+    """Return the strategy called ``name``; ``auto`` is the best of ours, and its name says which.
 
     Raises:
         ConfigError: there is none (with a did-you-mean), or its plugin cannot be loaded.
     """
+    if name == AUTO:
+        name = _AUTO_MEANS
     if name in _BUILT_IN:
         return _BUILT_IN[name]
     for point in _plugins():
         if point.name == name:
             return _load(point)
-    known = strategy_names()
+    known = (*strategy_names(), AUTO)
     raise ConfigError(f"unknown strategy {name!r}{did_you_mean(name, known)}: expected one of {', '.join(known)}")
 
 
@@ -126,7 +139,7 @@ def get_selector(name: str) -> Strategy:
 def _plugins() -> list[EntryPoint]:
     found = []
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name in _BUILT_IN:
+        if point.name in _BUILT_IN or point.name == AUTO:
             # A score called "coderm" must mean CodeRM's rule on every machine.
             logger.warning("ignoring %s: the name %r belongs to a built-in strategy", point.value, point.name)
         else:

@@ -55,9 +55,14 @@ def select(name: str, problem_input: StrategyInput, *, seed: int = 0) -> Selecti
         index=int(ties[_draw(seed, problem_input.task_id, len(ties))]),
         ties=tuple(ties.tolist()),
         scores=tuple(scores.tolist()),
-        strategy=name,
-        tests_used=evidence_of(problem_input.matrix).passed.shape[1] if strategy.needs_tests else 0,
+        strategy=strategy.name,
+        tests_used=_tests_used(strategy, problem_input),
     )
+
+
+def _tests_used(strategy: Strategy, problem: StrategyInput) -> int:
+    looks = strategy.needs_tests or strategy.outputs is not Need.NO
+    return evidence_of(problem.matrix).passed.shape[1] if looks else 0
 
 
 def _fallback(strategy: Strategy, problem: StrategyInput, note: str, index: int = 0) -> Selection:

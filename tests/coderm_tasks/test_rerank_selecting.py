@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 NEED_TESTS = [strategy.name for strategy in strategies() if strategy.needs_tests]
 DOCUMENTED = (
     "first random examples coderm codet codet-0.05 b4 majority weighted dawid-skene mpsc mbr-exec mbr-exec-soft srank "
-    "oracle"
+    "accord oracle"
 )
 
 
