@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import pairwise
 
 from coderm_tasks.model import Problem
 
@@ -14,9 +15,9 @@ __all__ = ["examples_of"]
 
 _PROMPT = re.compile(r"^\s*>>>\s?(.*)$")
 _ARROW = re.compile(r"\s*(?:#\s*)?(?:==>|=>|==|=|->|➞|→|returns?:?|should return|outputs?:?)\s*(.+)$", re.IGNORECASE)
-_FOR = re.compile(
-    r"^\s*For\s+\w+\s*=\s*(.+?),?\s*(?:the\s+)?(?:output|result)\s+(?:should be|is)\s+(.+)$", re.IGNORECASE
-)
+_FOR = re.compile(r"^\s*For\s+(\w+\s*=.+?),?\s*the\s+(?:output|result)\s+(?:should be|is)\s+(.+)$", re.IGNORECASE)
+_INPUT = re.compile(r"^\s*Input:\s*(\S.*)$", re.IGNORECASE)
+_OUTPUT = re.compile(r"^\s*Output:\s*(\S.*)$", re.IGNORECASE)
 _TRAILING = re.compile(r"\s+#.*$|\s+\(.*\)$|[.;,:]+$")
 _MAX = 20
 
@@ -25,8 +26,9 @@ def examples_of(problem: Problem) -> tuple[str, ...]:
     """Bare asserts, in the order of the text, distinct, at most 20.
 
     Read are doctests (``>>> f(1)`` and the line below it), whole assert lines, ``f(1) -> 2`` with any of the usual
-    arrows, and ``For x = 1 the output should be 2``. An example counts only where its expectation is a literal, so
-    prose is never taken for one; exceptions and examples that print are left out. Nothing is run here.
+    arrows, ``For x = 1 the output should be 2``, and ``Input: x = 1`` above ``Output: 2``. An example counts only where
+    its arguments and its expectation are literals, so prose is never taken for one; exceptions and examples that print
+    are left out. Nothing is run here.
     """
     lines = _text(problem).splitlines()
     name = problem.entry_point
@@ -74,8 +76,32 @@ def _arrows(lines: list[str], entry_point: str) -> list[str]:
 
 
 def _sentences(lines: list[str], entry_point: str) -> list[str]:
-    matches = [match for line in lines if (match := _FOR.match(line))]
-    return [test for match in matches for test in _assertion(f"{entry_point}({match[1]})", match[2].strip())]
+    pairs = [(match[1], match[2]) for line in lines if (match := _FOR.match(line))]
+    filled = [line for line in lines if line.strip()]
+    for line, below in pairwise(filled):
+        given, expected = _INPUT.match(line), _OUTPUT.match(below)
+        if given and expected:
+            pairs.append((given[1], expected[1]))
+    return [
+        test
+        for given_text, expected_text in pairs
+        if (call := _call_of(given_text, entry_point))
+        for test in _assertion(call, expected_text.strip())
+    ]
+
+
+def _call_of(given: str, entry_point: str) -> str:
+    """``f([1], 2)`` of ``x = [1], k = 2`` (in that order) or ``[1], 2``; empty where an argument is no literal."""
+    tree = _parse(f"f({given})")
+    call = tree.body[0].value if tree and len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr) else None
+    if not isinstance(call, ast.Call):
+        return ""
+    nodes = [*call.args, *(keyword.value for keyword in call.keywords)]
+    try:
+        values = [ast.literal_eval(node) for node in nodes]
+    except (ValueError, TypeError, MemoryError, RecursionError):
+        return ""
+    return f"{entry_point}({', '.join(map(repr, values))})"
 
 
 def _closing(line: str, start: int) -> int:

@@ -33,6 +33,9 @@ def examples(docstring: str, name: str = "f") -> tuple[str, ...]:
         ('f(")") == 1', ('assert f(")") == 1',)),
         ("For n = 3 the output should be 4", ("assert f(3) == 4",)),
         ("For lst = [1, 2] the output should be 3.", ("assert f([1, 2]) == 3",)),
+        ("For s = 'ab', c = 'b' the result should be ('a', False)", ("assert f('ab', 'b') == ('a', False)",)),
+        ("Example 1:\n        Input: [4, 2]\n\n        Output: [2, 1]", ("assert f([4, 2]) == [2, 1]",)),
+        ("\n    Input: arr = [1], k = 4\n    Output: 24 # sum", ("assert f([1], 4) == 24",)),
     ],
 )
 def test_the_usual_notations_are_read(text: str, expected: tuple[str, ...]) -> None:
@@ -49,6 +52,8 @@ def test_the_usual_notations_are_read(text: str, expected: tuple[str, ...]) -> N
         "f(x) -> x + 1",
         "f(1 -> 2",
         "g(1) -> 2",
+        "\n    Input: n\n    Output: 2",
+        "\n    Input: 3\n    Explanation: none\n    Output: 2",
         "",
     ],
 )
