@@ -12,7 +12,7 @@ from coderm_tasks.metrics import Interval, mean_interval, paired_difference
 from coderm_tasks.pipeline import expected_correctness
 from coderm_tasks.rerank import Behaviours, StrategyInput, keep_tests, select
 from coderm_tasks.study.draws import BY_VOTES, draw_tests, expected_accuracy
-from coderm_tasks.study.record import Curve, CurvePoint, Quintile
+from coderm_tasks.study.record import Curve, CurvePoint, Grid, Quintile
 from executor import PassMatrix
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "accuracy_by_solutions",
     "accuracy_by_tests",
     "curve",
+    "grid",
     "quintiles",
 ]
 
@@ -126,6 +127,25 @@ def curve(
             CurvePoint(size=size, mean_size=float(np.mean(used)), accuracy=mean_interval(found[:, column], seed=seed))
         )
     return Curve(strategy=strategy, points=tuple(points), draws=draws)
+
+
+def grid(
+    strategy: str,
+    problems: Sequence[StrategyInput],
+    solutions: Sequence[int | None],
+    tests: Sequence[int | None],
+    *,
+    draws: int,
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda steps: None,
+) -> Grid:
+    """Accuracy for each budget of the first solutions and of randomly drawn tests."""
+    rows = []
+    for size in solutions:
+        part = [_first(problem, size) for problem in problems]
+        found = accuracy_by_tests(strategy, part, tests, draws=draws, seed=seed, advance=advance)
+        rows.append(tuple(found.mean(axis=0).tolist()))
+    return Grid(solutions=tuple(solutions), tests=tuple(tests), accuracy=tuple(rows), draws=draws)
 
 
 def quintiles(

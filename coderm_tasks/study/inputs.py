@@ -8,14 +8,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
-from coderm_tasks.errors import InputError, did_you_mean
-from coderm_tasks.files import Samples, read_jsonl, read_samples
+from coderm_tasks.errors import InputError
+from coderm_tasks.files import Samples, read_samples
 from coderm_tasks.generation.bank import load_bank
+from coderm_tasks.labels import read_sample_labels
 from coderm_tasks.model import Problem
 from coderm_tasks.store import MatrixRecord, read_records
 from executor import PassMatrix
 
-__all__ = ["Inputs", "LabelledProblem", "read_inputs", "read_matrices", "read_partial_labels"]
+__all__ = ["Inputs", "LabelledProblem", "read_inputs", "read_matrices"]
 
 _NAMED = 4
 
@@ -50,7 +51,7 @@ def read_inputs(dataset: str, samples: Path, tests: Path, labels: Path) -> Input
     """
     problems = {problem.task_id: problem for problem in load_problems_to_rerank(cli_dataset(dataset))}
     read = read_samples(samples, problems)
-    verdicts = read_partial_labels(labels, read, problems)
+    verdicts = read_sample_labels(labels, {task_id: len(read.of(task_id)) for task_id in problems}, str(samples))
     bank = load_bank(tests, problems)
     kept = tuple(
         _labelled(problems[task_id], read.codes(task_id), bank.get(task_id, ()), verdicts[task_id])
@@ -107,48 +108,6 @@ def _notes(
 
 def _some(tasks: Sequence[str]) -> str:
     return ", ".join(tasks[:_NAMED]) + (", ..." if len(tasks) > _NAMED else "")
-
-
-def read_partial_labels(path: Path, samples: Samples, problems: Mapping[str, Problem]) -> dict[str, dict[int, bool]]:
-    """Read ``{"task_id", "plus": "pass" | "fail"}``; ``base`` counts where there is no ``plus``.
-
-    With an ``index`` (``coderm evaluate`` writes one) the label is of that sample of the problem; without, the n-th
-    label of a problem is of its n-th sample. Samples without a label are no error here.
-
-    Returns, by task id, the labels by sample index.
-
-    Raises:
-        InputError: a label without a verdict, of an unknown problem, of a sample that does not exist, or given twice.
-    """
-    found: dict[str, dict[int, bool]] = {}
-    for line, record in read_jsonl(path):
-        where = f"{path}:{line}"
-        task_id = record.get("task_id")
-        if not isinstance(task_id, str) or task_id not in problems:
-            hint = did_you_mean(str(task_id), problems)
-            raise InputError(
-                f"{where}: got a label of {task_id!r}{hint}; expected a task id of the data set; correct it"
-            )
-        of_problem = found.setdefault(task_id, {})
-        index = record.get("index", len(of_problem))
-        count = len(samples.of(task_id))
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
-            raise InputError(
-                f"{where}: got a label of sample {index} of {task_id}, of which {samples.path} has {count}; expected "
-                "labels of these samples; make them again with coderm evaluate"
-            )
-        if index in of_problem:
-            raise InputError(f"{where}: got a second label of sample {index} of {task_id}; expected one; delete one")
-        of_problem[index] = _verdict(where, record.get("plus", record.get("base")))
-    return found
-
-
-def _verdict(where: str, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value not in ("pass", "fail"):
-        raise InputError(f"{where}: got verdict {value!r}; expected plus (or base) to be 'pass' or 'fail'; mend it")
-    return value == "pass"
 
 
 def read_matrices(path: Path, problems: Sequence[LabelledProblem], samples: Mapping[str, int]) -> dict[str, PassMatrix]:

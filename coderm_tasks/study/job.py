@@ -17,7 +17,7 @@ from coderm_tasks.evidence import Extras, gather, run_cells
 from coderm_tasks.files import read_samples
 from coderm_tasks.metrics import Step, cost_steps, mean_interval, mean_pass_at_k, paired_difference
 from coderm_tasks.pipeline import Work
-from coderm_tasks.rerank import Behaviours, Need, Strategy, StrategyInput, get_strategy, select
+from coderm_tasks.rerank import Behaviours, Need, Strategy, StrategyInput, get_strategy, select, strategy_names
 from coderm_tasks.study import curves
 from coderm_tasks.study.cases import Candidate, find_cases
 from coderm_tasks.study.inputs import Inputs, LabelledProblem, read_inputs, read_matrices
@@ -25,7 +25,18 @@ from coderm_tasks.study.quality import ReferenceRun, test_quality
 from coderm_tasks.study.record import Curve, Setup, StrategyRow, Study
 from executor import Executor, Limits, PassMatrix
 
-__all__ = ["StudyData", "StudyPlan", "StudyRequest", "compute", "curve_names", "execute", "prepare", "to_json"]
+__all__ = [
+    "StudyData",
+    "StudyPlan",
+    "StudyRequest",
+    "compute",
+    "curve_names",
+    "execute",
+    "prepare",
+    "solution_sizes",
+    "steps_of",
+    "to_json",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +98,11 @@ def prepare(request: StudyRequest) -> StudyPlan:
         ConfigError: unknown data set or strategy.
         InputError, DatasetError, StoreError: a file or the data set cannot be read, or they do not fit.
     """
-    for name in (request.reference, request.featured, *request.strategies):
+    for name in (request.reference, request.featured):
         get_strategy(name)
+    for name in request.strategies:
+        if name not in strategy_names():
+            get_strategy(name)  # raises, with a did-you-mean; one that is known but broken is left out later
     inputs = read_inputs(request.dataset, request.samples, request.tests, request.labels)
     matrices: dict[str, PassMatrix] = {}
     if request.matrix is not None:
@@ -183,7 +197,7 @@ def _compute(plan: StudyPlan, data: StudyData, advance: Advance) -> Study:
     labels = [np.array(problem.labels, dtype=np.float64) for problem in problems]
     rates = np.array([one.mean() for one in labels])
     scored = _score_all(request, problems, notes)
-    rows = tuple(_row(name, values, scored, rates, problems, request) for name, values in scored.items())
+    rows = [_row(name, values, scored, rates, problems, request) for name, values in scored.items()]
     by_tests, tested = _test_curves(request, data, [name for name in curve_names(request) if name in scored], advance)
     available = [len(item.tests) for item in data.items]
     reference_curve = next(curve for curve in by_tests if curve.strategy == request.reference)
@@ -195,7 +209,7 @@ def _compute(plan: StudyPlan, data: StudyData, advance: Advance) -> Study:
         featured=request.featured,
         mean=mean_interval(rates, seed=request.seed),
         pass_at_k=mean_pass_at_k(counts, [int(one.sum()) for one in labels], ks=(1, 2, 5, 10, 25, 50, 100)),
-        strategies=rows,
+        strategies=tuple(sorted(rows, key=lambda row: -row.accuracy.value)),
         by_tests=by_tests,
         by_solutions=_solution_curves(request, problems, list(scored)),
         quintiles=curves.quintiles(
@@ -206,6 +220,15 @@ def _compute(plan: StudyPlan, data: StudyData, advance: Advance) -> Study:
             available,
             request.draws,
             request.seed,
+        ),
+        grid=curves.grid(
+            request.reference,
+            problems,
+            solution_sizes(problems),
+            curves.TEST_SIZES,
+            draws=_grid_draws(request),
+            seed=request.seed,
+            advance=advance,
         ),
         quality=test_quality(problems, data.references),
         cost=_cost(reference_curve, float(rates.mean())),
@@ -222,10 +245,10 @@ def _score_all(
     """Accuracies by strategy, reference first computed; a strategy that cannot be scored is named in ``notes``."""
     found = {}
     for name in dict.fromkeys((request.reference, request.featured, *request.strategies)):
-        if get_strategy(name).outputs is Need.REQUIRED and not request.outputs:
-            notes.append(f"strategy {name} left out: it needs the outputs of calls, which were not run")
-            continue
         try:
+            if get_strategy(name).outputs is Need.REQUIRED and not request.outputs:
+                notes.append(f"strategy {name} left out: it needs the outputs of calls, which were not run")
+                continue
             found[name] = curves.accuracies(name, problems)
         except ConfigError as error:
             if name in (request.reference, request.featured):
@@ -275,14 +298,32 @@ def _test_curves(
 def _solution_curves(
     request: StudyRequest, problems: Sequence[StrategyInput], names: Sequence[str]
 ) -> tuple[Curve, ...]:
-    most = max(len(problem.solutions) for problem in problems)
-    sizes = [size for size in curves.SOLUTION_SIZES if size is not None and size < most] + [None]
+    sizes = solution_sizes(problems)
     available = [len(problem.solutions) for problem in problems]
     wanted = [name for name in ("oracle", *curve_names(request)) if name in names]
     return tuple(
         curves.curve(name, curves.accuracy_by_solutions(name, problems, sizes), sizes, available, 1, request.seed)
         for name in wanted
     )
+
+
+def solution_sizes(problems: Sequence[StrategyInput | LabelledProblem]) -> tuple[int | None, ...]:
+    """The usual budgets of samples below what there is, and all."""
+    most = max(len(problem.solutions) for problem in problems)
+    return (*(size for size in curves.SOLUTION_SIZES if size is not None and size < most), None)
+
+
+def _grid_draws(request: StudyRequest) -> int:
+    """A grid has many entries and each is a mean over problems: fewer draws do."""
+    from coderm_tasks.study.draws import BY_VOTES
+
+    return min(request.draws, 20) if request.reference in BY_VOTES else 1
+
+
+def steps_of(plan: StudyPlan) -> int:
+    """How often :func:`compute` will call ``advance``."""
+    problems = plan.inputs.problems
+    return len(problems) * (len(curve_names(plan.request)) + len(solution_sizes(problems)))
 
 
 def _cost(curve: Curve, baseline: float) -> tuple[Step, ...]:

@@ -11,6 +11,7 @@ __all__ = [
     "Curve",
     "CurvePoint",
     "DecidingTest",
+    "Grid",
     "Quintile",
     "RankingQuality",
     "Setup",
@@ -87,6 +88,16 @@ class Quintile(Struct, frozen=True, kw_only=True):
     """Accuracy with all tests minus accuracy with one, paired."""
 
 
+class Grid(Struct, frozen=True, kw_only=True):
+    """Accuracy of the reference strategy for budgets of samples and of tests together."""
+
+    solutions: tuple[int | None, ...]
+    tests: tuple[int | None, ...]
+    accuracy: tuple[tuple[float, ...], ...]
+    """A row per budget of solutions, a column per budget of tests; mean over problems and draws."""
+    draws: int
+
+
 class RankingQuality(Struct, frozen=True, kw_only=True):
     """Scoring-Verifiers' metrics of the share of tests that a solution passes, mean over problems."""
 
@@ -160,6 +171,7 @@ class Study(Struct, frozen=True, kw_only=True):
     by_tests: tuple[Curve, ...]
     by_solutions: tuple[Curve, ...]
     quintiles: tuple[Quintile, ...]
+    grid: Grid
     quality: TestQuality
     cost: tuple[Step, ...]
     """What a point costs, along the reference strategy's curve."""
