@@ -50,7 +50,7 @@ def study(
     """
     from coderm_tasks.cli.console import print_json, progress_bar, show
     from coderm_tasks.places import cache_folder
-    from coderm_tasks.rerank import get_strategy, strategy_names
+    from coderm_tasks.rerank import canonical_name, strategy_names
     from coderm_tasks.study.job import StudyRequest, compute, execute, prepare, steps_of
     from coderm_tasks.study.output import check_output, write_study
 
@@ -62,9 +62,9 @@ def study(
         labels=labels,
         output=output,
         matrix=matrix,
-        strategies=tuple(chosen),
-        reference=get_strategy(reference).name,
-        featured=get_strategy(featured).name,
+        strategies=tuple(dict.fromkeys(map(canonical_name, chosen))),
+        reference=canonical_name(reference),
+        featured=canonical_name(featured),
         outputs=not no_outputs,
         draws=draws,
         slow_draws=slow_draws,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coderm_tasks.rerank.base import Behaviours, Evidence, Need, Strategy, StrategyInput, evidence_of, keep_tests
-from coderm_tasks.rerank.registry import get_selector, get_strategy, strategies, strategy_names
+from coderm_tasks.rerank.registry import canonical_name, get_selector, get_strategy, strategies, strategy_names
 from coderm_tasks.rerank.selecting import select
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Need",
     "Strategy",
     "StrategyInput",
+    "canonical_name",
     "evidence_of",
     "get_selector",
     "get_strategy",

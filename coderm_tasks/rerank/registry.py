@@ -16,7 +16,16 @@ from coderm_tasks.rerank.simple import score_examples, score_first, score_oracle
 from coderm_tasks.rerank.votes import score_coderm, score_codet, score_codet_flat, score_majority
 from coderm_tasks.rerank.weighted import score_weighted
 
-__all__ = ["AUTO", "ENTRY_POINT_GROUP", "get_selector", "get_strategy", "is_built_in", "strategies", "strategy_names"]
+__all__ = [
+    "AUTO",
+    "ENTRY_POINT_GROUP",
+    "canonical_name",
+    "get_selector",
+    "get_strategy",
+    "is_built_in",
+    "strategies",
+    "strategy_names",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +108,11 @@ def strategies() -> tuple[Strategy, ...]:
     return tuple(get_strategy(name) for name in strategy_names())
 
 
+def canonical_name(name: str) -> str:
+    """What ``auto`` stands for; any other name as it is, known or not."""
+    return _AUTO_MEANS if name == AUTO else name
+
+
 def is_built_in(name: str) -> bool:
     """Tell whether the strategy is ours: an exception out of it is then our bug and not the plugin's."""
     return name in _BUILT_IN
@@ -110,8 +124,7 @@ def get_strategy(name: str) -> Strategy:
     Raises:
         ConfigError: there is none (with a did-you-mean), or its plugin cannot be loaded.
     """
-    if name == AUTO:
-        name = _AUTO_MEANS
+    name = canonical_name(name)
     if name in _BUILT_IN:
         return _BUILT_IN[name]
     for point in _plugins():

@@ -160,10 +160,10 @@ def _forest(axes: Any, study: Study) -> None:
 def _grid(axes: Any, study: Study) -> None:
     grid = study.grid
     values = [[100 * value for value in row] for row in grid.accuracy]
-    axes.imshow(values, cmap="YlGnBu", aspect="auto")
+    axes.pcolormesh(values, cmap="YlGnBu", edgecolors="white", linewidth=1)  # cells as shapes: an image would be pixels
     axes.grid(visible=False)
-    axes.set_xticks(range(len(grid.tests)), [size_name(size) for size in grid.tests])
-    axes.set_yticks(range(len(grid.solutions)), [size_name(size) for size in grid.solutions])
+    axes.set_xticks([x + 0.5 for x in range(len(grid.tests))], [size_name(size) for size in grid.tests])
+    axes.set_yticks([y + 0.5 for y in range(len(grid.solutions))], [size_name(size) for size in grid.solutions])
     axes.set_xlabel("unit tests per problem")
     axes.set_ylabel("samples per problem")
     flat = [value for row in values for value in row]

@@ -67,6 +67,11 @@ class StudyRequest(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     cache: Path | None = None
 
+    def __post_init__(self) -> None:
+        for name, value, low in (("draws", self.draws, 1), ("slow-draws", self.slow_draws, 1), ("seed", self.seed, 0)):
+            if value < low:
+                raise ConfigError(f"--{name} is {value}: expected at least {low}")
+
 
 class StudyPlan(Struct, frozen=True):
     """A request whose files have been read."""
