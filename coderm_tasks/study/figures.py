@@ -171,5 +171,11 @@ def _grid(axes: Any, study: Study) -> None:
     for y, row in enumerate(values):
         for x, value in enumerate(row):
             axes.text(
-                x, y, f"{value:.0f}", ha="center", va="center", fontsize=9, color="white" if value > middle else "black"
+                x + 0.5,
+                y + 0.5,
+                f"{value:.0f}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if value > middle else "black",
             )
