@@ -5,7 +5,6 @@ The one place that knows how the executor takes tests apart.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +12,8 @@ import numpy as np
 from msgspec import Struct
 
 from coderm_tasks.rerank import Behaviours
-from executor import Call, Outcome, Outputs
+from executor import Call, Outcome, Outputs, call_table
 from executor.inside import wire
-from executor.lift import Lifted, plan_test
-from executor.purity import defined_names
 
 __all__ = ["CallPlan", "behaviours", "plan_calls"]
 
@@ -37,28 +34,14 @@ class CallPlan(Struct, frozen=True):
 
 
 def plan_calls(tests: Sequence[str], entry_point: str, context: str = "") -> CallPlan:
-    """Take the tests apart. Calls with keyword arguments are left out: a :class:`executor.Call` carries none."""
-    foreign = defined_names(context)
-    known: dict[str, int] = {}
-    calls: list[Call] = []
-    made_by = []
-    for test in tests:
-        plan = plan_test(test, entry_point, foreign)
-        mine = []
-        for text in dict.fromkeys(call.text for call in plan.calls) if isinstance(plan, Lifted) else ():
-            _, arguments, keywords = json.loads(text)
-            if wire.decode(keywords):
-                continue
-            if text not in known:
-                known[text] = len(calls)
-                calls.append(Call(tuple(wire.decode(arguments))))
-            mine.append(known[text])
-        made_by.append(tuple(mine))
-    return CallPlan(tuple(calls), tuple(_shown(entry_point, call) for call in calls), tuple(made_by))
+    """Take the tests apart. Runs nothing."""
+    table = call_table(tests, entry_point, context)
+    return CallPlan(table.calls, tuple(_shown(entry_point, call) for call in table.calls), table.of_test)
 
 
 def _shown(entry_point: str, call: Call) -> str:
-    text = f"{entry_point}({', '.join(map(repr, call.args))})"
+    keywords = (f"{name}={value!r}" for name, value in call.kwargs.items())
+    text = f"{entry_point}({', '.join((*map(repr, call.args), *keywords))})"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 

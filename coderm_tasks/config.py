@@ -26,6 +26,8 @@ else:
 __all__ = ["CONFIG_VARIABLE", "Config", "GeneratorConfig", "load_config"]
 
 CONFIG_VARIABLE = "CODERM_CONFIG"
+PRUNABLE = ("coderm",)
+"""Strategies whose selection does not depend on the cells of solutions that cannot win."""
 _CONDITIONS = ("none", "first", "rotate")
 
 
@@ -86,6 +88,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: int = 0
     cache: bool = True
     """Keep verdicts on disk and reuse them."""
+    prune: bool = False
+    """Do not run cells that cannot change the vote (strategy ``coderm`` only); the selection stays the same."""
+    audit: float = 0.0
+    """Share of the cells judged from call tables, 0 to 1, that are run the slow way too and compared."""
     records: str | None = None
     """Folder for matrices, samples and tests of an lm-eval run; None: beside lm-eval's own output."""
     limits: Limits = field(default_factory=Limits)
@@ -97,6 +103,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("test_max_gen_toks", self.test_max_gen_toks, 1)
         _at_least("workers", self.workers, 0)
         _check_sampling(self.temperature, self.top_p, "")
+        if not 0 <= self.audit <= 1:
+            raise ConfigError(f"audit is {self.audit}: expected a share from 0 to 1, such as 0.01")
+        if self.prune and self.strategy not in PRUNABLE:
+            raise ConfigError(
+                f"prune is set with strategy {self.strategy!r}: expected {' or '.join(PRUNABLE)}, the only rule that "
+                "looks at nothing but the winners' tests; leave prune out"
+            )
         if self.tests is not None and self.generator is not None:
             raise ConfigError("both tests and generator are set: give a bank of tests or a generator, not both")
 

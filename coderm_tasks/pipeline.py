@@ -13,7 +13,7 @@ from coderm_tasks.model import Problem, Selection
 from coderm_tasks.rerank import StrategyInput, get_selector, select
 from executor import CellJob, Executor, PassMatrix, RunStats, SandboxError, Verdict
 
-__all__ = ["ProblemRun", "RunSummary", "Work", "expected_correctness", "run_and_select", "summarise"]
+__all__ = ["AuditFinding", "ProblemRun", "RunSummary", "Work", "expected_correctness", "run_and_select", "summarise"]
 
 
 class Work(Struct, frozen=True):
@@ -44,12 +44,15 @@ def run_and_select(
     strategy: str,
     seed: int = 0,
     progress: Callable[[PassMatrix], None] | None = None,
+    prune: bool = False,
+    audit: float = 0.0,
 ) -> list[ProblemRun]:
     """Run every solution against every test of its problem, then select. Results are in the order of ``work``.
 
     Problems without solutions or without tests are not executed; the selection's note names the fallback. What the
-    strategy looks at beside verdicts (outputs of calls, examples) is executed after the matrices. ``progress``
-    is called with each matrix as it is finished, in any order, from this thread.
+    strategy looks at beside verdicts (outputs of calls, examples) is executed after the matrices. ``progress`` is
+    called with each matrix as it is finished, in any order, from this thread. ``prune`` and ``audit`` are those of
+    :class:`executor.CellJob`; whether the strategy allows pruning is the configuration's to check.
 
     Raises:
         ConfigError: unknown strategy; found before anything is executed.
@@ -62,7 +65,7 @@ def run_and_select(
         twice = next(task for task in matrices if sum(item.problem.task_id == task for item in work) > 1)
         raise InputError(f"{twice}: got the problem twice in one run; expected each problem once; merge its samples")
     to_run = [item for item in work if item.solutions and item.tests]
-    for matrix in _matrices(executor, to_run):
+    for matrix in _matrices(executor, to_run, prune, audit):
         matrices[matrix.job_id] = matrix
         if progress is not None:
             progress(matrix)
@@ -78,10 +81,10 @@ def _nothing_run(item: Work) -> PassMatrix:
     return PassMatrix(item.problem.task_id, letters, np.zeros(shape, dtype=np.bool_))
 
 
-def _matrices(executor: Executor, work: Sequence[Work]) -> Iterator[PassMatrix]:
+def _matrices(executor: Executor, work: Sequence[Work], prune: bool, audit: float) -> Iterator[PassMatrix]:
     """Run the jobs and hold the executor to its contract: one matrix per job, of the job's shape."""
     waiting = {item.problem.task_id: (len(item.solutions), len(item.tests)) for item in work}
-    for matrix in executor.run([_job(item) for item in work]) if work else ():
+    for matrix in executor.run([_job(item, prune, audit) for item in work]) if work else ():
         shape = waiting.pop(matrix.job_id, None)
         if shape != matrix.letters.shape:
             raise SandboxError(f"{matrix.job_id}: the executor returned a matrix of {matrix.letters.shape} for {shape}")
@@ -92,7 +95,7 @@ def _matrices(executor: Executor, work: Sequence[Work]) -> Iterator[PassMatrix]:
         )
 
 
-def _job(item: Work) -> CellJob:
+def _job(item: Work, prune: bool, audit: float) -> CellJob:
     problem = item.problem
     return CellJob(
         job_id=problem.task_id,
@@ -100,6 +103,8 @@ def _job(item: Work) -> CellJob:
         solutions=item.solutions,
         tests=item.tests,
         context=problem.context,
+        prune=prune,
+        audit=audit,
     )
 
 
@@ -122,6 +127,20 @@ def expected_correctness(selection: Selection, correct: Sequence[bool]) -> float
     if not selection.ties:
         return 0.0
     return sum(bool(correct[index]) for index in selection.ties) / len(selection.ties)
+
+
+class AuditFinding(Struct, frozen=True, kw_only=True):
+    """A cell whose call table and whose program disagree."""
+
+    task_id: str
+    solution: int
+    """Index of the sample."""
+    test: int
+    """Index of the unit test."""
+    lifted: str
+    """Verdict from the call table, by name; the one that was used."""
+    program: str
+    """Verdict of the test run as a program."""
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):
@@ -147,6 +166,12 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     """Executed cells whose test had to share a process with the solution: a hostile solution could forge these."""
     assumed: int
     """Executed cells that are TIMEOUT without a run: their solution had used up its timeouts."""
+    pruned: int
+    """Cells that were not run because they could not change the vote, one per distinct solution and test."""
+    audited: int
+    """Lifted cells that were run as programs as well."""
+    disagreements: tuple[AuditFinding, ...]
+    """Those among them whose verdicts differ."""
     verdict_shares: dict[str, float]
     """Verdict name -> share of all cells, in [0, 1]; only verdicts that occur."""
     seconds: float
@@ -179,9 +204,23 @@ def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> R
         split=stats.split,
         shared=stats.shared,
         assumed=stats.assumed,
+        pruned=stats.pruned,
+        audited=stats.audited,
+        disagreements=tuple(finding for run in runs for finding in _findings(run.matrix)),
         verdict_shares={verdict.name.lower(): count / cells for verdict, count in counts.items() if count},
         seconds=seconds,
         no_samples=tuple(one.task_id for one in selections if one.index < 0),
         no_tests=tuple(one.task_id for one in selections if one.note and one.index >= 0),
         tied=sum(len(one.ties) > 1 for one in selections),
     )
+
+
+def _findings(matrix: PassMatrix) -> Iterator[AuditFinding]:
+    for found in matrix.disagreements:
+        yield AuditFinding(
+            task_id=matrix.job_id,
+            solution=found.solution,
+            test=found.test,
+            lifted=found.lifted.name.lower(),
+            program=found.program.name.lower(),
+        )

@@ -25,6 +25,9 @@ __all__ = ["RerankPlan", "RerankReport", "RerankRequest", "carry_out", "prepare"
 
 logger = logging.getLogger(__name__)
 
+_SHOWN = 20
+"""Disagreements of an audit that are logged one by one."""
+
 
 class RerankRequest(Struct, frozen=True, kw_only=True):
     """What the user asked for."""
@@ -43,7 +46,11 @@ class RerankRequest(Struct, frozen=True, kw_only=True):
     """Sandbox workers; 0 means one per core."""
     limits: Limits = Limits()
     cache: Path | None = None
-    """Folder of the verdict cache; None for no cache."""
+    """Folder of the cache of results; None for no cache."""
+    prune: bool = False
+    """Skip cells that cannot change the vote."""
+    audit: float = 0.0
+    """Share of the lifted cells to be run the slow way too."""
 
 
 class RerankPlan(Struct, frozen=True):
@@ -147,7 +154,10 @@ def carry_out(
     request = plan.request
     started = time.monotonic()
     with open_executor(request) as executor:
-        runs = run_and_select(executor, plan.work, strategy=request.strategy, seed=request.seed, progress=progress)
+        runs = run_and_select(
+            executor, plan.work, strategy=request.strategy, seed=request.seed, progress=progress, prune=request.prune,
+            audit=request.audit,
+        )  # fmt: skip
     summary = summarise(runs, strategy=request.strategy, seconds=time.monotonic() - started)
     _warn(summary)
     selection = selection_path(request.output)
@@ -165,6 +175,11 @@ def _chosen(run: ProblemRun) -> Solution:
 
 
 def _warn(summary: RunSummary) -> None:
+    for found in summary.disagreements[:_SHOWN]:
+        logger.warning(
+            "audit: %s, sample %d, test %d: the call table says %s, the test run as a program %s; please report both",
+            found.task_id, found.solution, found.test, found.lifted, found.program,
+        )  # fmt: skip
     for tasks, consequence in (
         (summary.no_tests, "without a usable unit test: their first sample was taken"),
         (summary.no_samples, "without a sample: an empty solution, which scores as wrong, was written"),

@@ -39,20 +39,24 @@ class CellRunner:
         for solution in shard.solutions:
             budget = Budget(shard.limits or self._limits)
             if solution.stateless or shard.in_order:
-                answers = list(self._sessions.stream(solution.text, shard.entry_point, shard.calls, budget))
+                answers = list(
+                    self._sessions.stream(solution.text, shard.entry_point, shard.calls, budget, cpu_s=shard.cpu_s)
+                )
             else:
-                answers = self._one_by_one(solution.text, shard.entry_point, shard.calls, budget)
+                answers = self._one_by_one(solution.text, shard, budget)
             rows.append(tuple((answer.frame, answer.letter, answer.cpu_s) for answer in answers))
         return ShardReplies(tuple(rows))
 
-    def _one_by_one(self, source: str, entry_point: str, calls: Sequence[str], budget: Budget) -> list[Answer]:
+    def _one_by_one(self, source: str, shard: CallShard, budget: Budget) -> list[Answer]:
         """A fresh process per call, within the budget; a solution that cannot be loaded fails all at once."""
         answers: list[Answer] = []
-        for call in calls:
-            answers += self._sessions.stream(source, entry_point, [call], budget)
+        for number, call in enumerate(shard.calls):
+            answers += self._sessions.stream(
+                source, shard.entry_point, [call], budget, cpu_s=shard.cpu_s[number : number + 1]
+            )
             if answers[-1].loading or budget.spent:
                 break
-        return answers + [answers[-1]] * (len(calls) - len(answers))
+        return answers + [answers[-1]] * (len(shard.calls) - len(answers))
 
     def cells(self, shard: CellShard) -> ShardCells:
         """Judge all cells of a shard."""

@@ -33,6 +33,17 @@ def rerank(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache of verdicts.")] = False,
+    prune: Annotated[
+        bool | None,
+        typer.Option("--prune", help="Skip cells that cannot change the vote; the selection stays the same."),
+    ] = None,
+    audit: Annotated[
+        float | None,
+        typer.Option(help="Share of the cells judged from call tables to run the slow way too, such as 0.01."),
+    ] = None,
+    max_timeouts: Annotated[
+        int | None, typer.Option(help="Timeouts after which the rest of a solution counts as timed out; 0: no limit.")
+    ] = None,
     cpu_limit: Annotated[float | None, typer.Option(help="CPU seconds per unit test.")] = None,
     wall_limit: Annotated[float | None, typer.Option(help="Wall-clock seconds per call.")] = None,
     memory_limit: Annotated[int | None, typer.Option(help="Memory of a process, MiB.")] = None,
@@ -53,8 +64,8 @@ def rerank(
     from coderm_tasks.places import cache_folder
     from coderm_tasks.rerank_job import RerankRequest, carry_out, prepare
 
-    flags = {"tests": str(tests) if tests else None, "strategy": strategy, "seed": seed}
-    limits = {"cpu_s": cpu_limit, "wall_s": wall_limit, "memory_mb": memory_limit}
+    flags = {"tests": str(tests) if tests else None, "strategy": strategy, "seed": seed, "prune": prune, "audit": audit}
+    limits = {"cpu_s": cpu_limit, "wall_s": wall_limit, "memory_mb": memory_limit, "max_timeouts": max_timeouts}
     config = _config(flags, limits, workers)
     request = RerankRequest(
         dataset=dataset,
@@ -68,6 +79,8 @@ def rerank(
         workers=config.workers,
         limits=config.limits,
         cache=cache_folder() if config.cache and not no_cache else None,
+        prune=config.prune,
+        audit=config.audit,
     )
     if explain is not None:
         _explain(request, explain)
@@ -97,6 +110,8 @@ def _config(flags: dict[str, Any], limits: dict[str, Any], workers: int | None) 
         flags = {**flags, "workers": workers}
     config = load_config({name: value for name, value in flags.items() if value is not None})
     given = {name: value for name, value in limits.items() if value is not None}
+    if given.get("max_timeouts") == 0:
+        given["max_timeouts"] = None
     return msgspec.structs.replace(config, limits=msgspec.structs.replace(config.limits, **given))
 
 
@@ -154,6 +169,12 @@ def _summary_table(summary: RunSummary, output: str) -> Any:
             ("  run now / from the cache", f"{summary.cells_run:,} / {summary.cells_cached:,}"),
             ("  lifted / split / shared", f"{summary.lifted:,} / {summary.split:,} / {summary.shared:,}"),
             ("  timed out without a run", f"{summary.assumed:,}"),
+            *([("  pruned", f"{summary.pruned:,}")] if summary.pruned else []),
+            *(
+                [("  audited / disagree", f"{summary.audited:,} / {len(summary.disagreements):,}")]
+                if summary.audited
+                else []
+            ),
             ("verdicts", verdicts),
             ("time", f"{summary.seconds:.1f} s ({rate:,.0f} cells/s)"),
             ("written to", output),

@@ -38,8 +38,8 @@ def test_each_distinct_call_is_planned_once_and_knows_the_tests_that_make_it() -
     assert plan.made_by == ((0,), (0, 1), ())
 
 
-def test_a_call_with_keywords_is_left_out() -> None:
-    assert plan_calls(("assert f(x=1) == 2",), "f").calls == ()
+def test_a_call_with_keywords_is_shown_as_it_was_written() -> None:
+    assert plan_calls(("assert f(1, y='a') == 2",), "f").texts == ("f(1, y='a')",)
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,11 @@ def _execute(plan: RunPlan, work: Sequence[Work]) -> tuple[list[ProblemRun], lis
             log.append(matrix_record(matrix))
             bar.update()
 
-        runs = run_and_select(executor, work, strategy=plan.config.strategy, seed=plan.config.seed, progress=keep)
+        config = plan.config
+        runs = run_and_select(
+            executor, work, strategy=config.strategy, seed=config.seed, progress=keep, prune=config.prune,
+            audit=config.audit,
+        )  # fmt: skip
         bar.update(bar.total - bar.n)
     total = sum(len(one.solutions) for one in work)
     with (
