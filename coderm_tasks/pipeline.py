@@ -10,7 +10,7 @@ from msgspec import Struct
 from coderm_tasks.errors import InputError
 from coderm_tasks.evidence import Extras, gather_for, with_extras
 from coderm_tasks.model import Problem, Selection
-from coderm_tasks.rerank import StrategyInput, get_selector, select
+from coderm_tasks.rerank import StrategyInput, canonical_name, get_selector, select
 from executor import CellJob, Executor, PassMatrix, RunStats, SandboxError, Verdict
 
 __all__ = ["AuditFinding", "ProblemRun", "RunSummary", "Work", "expected_correctness", "run_and_select", "summarise"]
@@ -179,7 +179,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     no_samples: tuple[str, ...]
     """Task ids without any sample: they score as wrong."""
     no_tests: tuple[str, ...]
-    """Task ids whose first sample was taken because no usable test was there."""
+    """Task ids whose first sample was taken because the strategy had nothing to go by: mostly, no usable test."""
     tied: int
     """Problems whose pick was drawn among several solutions."""
 
@@ -192,7 +192,7 @@ def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> R
     counts = {verdict: sum(run.matrix.count(verdict) for run in runs) for verdict in Verdict}
     selections = [run.selection for run in runs]
     return RunSummary(
-        strategy=strategy,
+        strategy=canonical_name(strategy),
         problems=len(runs),
         solutions=sum(len(run.solutions) for run in runs),
         unique_solutions=stats.unique_solutions,

@@ -57,8 +57,8 @@ class Recorded:
     name: str
     problems: list[StrategyInput]
     references: dict[str, ReferenceRun]
-    source_of: dict[str, list[str]]
-    """By task id, the source of each test."""
+    source_of: dict[str, list[set[str]]]
+    """By task id, the sources of each test."""
     base: dict[str, np.ndarray]
     """Labels by the original HumanEval tests alone."""
     cells: int
@@ -67,7 +67,7 @@ class Recorded:
         return [self._kept(one, source) for one in self.problems]
 
     def _kept(self, problem: StrategyInput, source: str) -> StrategyInput:
-        places = [place for place, name in enumerate(self.source_of[problem.task_id]) if name == source]
+        places = [place for place, names in enumerate(self.source_of.get(problem.task_id, ())) if source in names]
         return keep_tests(problem, np.array(places, dtype=np.intp))
 
     def references_from(self, source: str) -> dict[str, ReferenceRun]:
@@ -75,21 +75,25 @@ class Recorded:
         for problem in self.problems:
             run, kept = self.references.get(problem.task_id), self._kept(problem, source)
             if run is not None and problem.behaviours is not None and kept.behaviours is not None:
-                places = np.array([name == source for name in self.source_of[problem.task_id]], dtype=np.bool_)
+                places = np.array([source in names for names in self.source_of[problem.task_id]], dtype=np.bool_)
                 made = problem.behaviours.of_test[places].any(axis=0)
                 found[problem.task_id] = ReferenceRun(run.accepts[places], run.codes[made])
         return found
 
 
 def load(data: Path, dataset: str, policy: str, sources: Sequence[str], folder: Path) -> Recorded:
-    """Merge the sources' tests, execute, and keep which test came from where."""
+    """Merge the sources' tests, equal ones once, execute, and keep which test came from where."""
     folder.mkdir(parents=True, exist_ok=True)
-    merged, source_of = folder / f"{policy}.tests.jsonl", {}
+    merged = folder / f"{policy}.tests.jsonl"
+    wrote: dict[tuple[str, str], set[str]] = {}
+    for source in sources:
+        for _, record in read_jsonl(data / dataset / "tests" / f"{source}.jsonl.gz"):
+            wrote.setdefault((record["task_id"], record["test"]), set()).add(source)
+    source_of: dict[str, list[set[str]]] = {}
     with merged.open("w", encoding="utf-8") as stream:
-        for source in sources:
-            for _, record in read_jsonl(data / dataset / "tests" / f"{source}.jsonl.gz"):
-                stream.write(json.dumps(record) + "\n")
-                source_of.setdefault(record["task_id"], []).append(source)
+        for (task_id, test), names in wrote.items():
+            stream.write(json.dumps({"task_id": task_id, "test": test}) + "\n")
+            source_of.setdefault(task_id, []).append(names)
     labels = data / dataset / "labels" / f"{policy}.jsonl.gz"
     request = StudyRequest(
         dataset=dataset,

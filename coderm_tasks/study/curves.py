@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coderm_tasks.metrics import Interval, mean_interval, paired_difference
+from coderm_tasks.model import Selection
 from coderm_tasks.pipeline import expected_correctness
 from coderm_tasks.rerank import Behaviours, StrategyInput, keep_tests, select
 from coderm_tasks.study.draws import BY_VOTES, draw_tests, expected_accuracy
@@ -21,6 +22,7 @@ __all__ = [
     "accuracies",
     "accuracy_by_solutions",
     "accuracy_by_tests",
+    "correctness",
     "curve",
     "grid",
     "quintiles",
@@ -37,11 +39,17 @@ def accuracies(strategy: str, problems: Sequence[StrategyInput]) -> NDArray[np.f
     Raises:
         ConfigError: the strategy lacks evidence, or is of another package and failed.
     """
-    return np.array([_accuracy(strategy, problem) for problem in problems], dtype=np.float64)
+    return correctness([select(strategy, problem) for problem in problems], problems)
+
+
+def correctness(selections: Sequence[Selection], problems: Sequence[StrategyInput]) -> NDArray[np.float64]:
+    """Expected correctness of selections that were made before, shape (problems,)."""
+    pairs = zip(selections, problems, strict=True)
+    return np.array([expected_correctness(one, _labels(problem).tolist()) for one, problem in pairs], dtype=np.float64)
 
 
 def _accuracy(strategy: str, problem: StrategyInput) -> float:
-    return expected_correctness(select(strategy, problem), _labels(problem).tolist())
+    return float(accuracies(strategy, [problem])[0])
 
 
 def _labels(problem: StrategyInput) -> NDArray[np.bool_]:

@@ -16,8 +16,9 @@ from coderm_tasks.errors import ConfigError
 from coderm_tasks.evidence import Extras, gather, run_cells
 from coderm_tasks.files import read_samples
 from coderm_tasks.metrics import Step, cost_steps, mean_interval, mean_pass_at_k, paired_difference
+from coderm_tasks.model import Selection
 from coderm_tasks.pipeline import Work
-from coderm_tasks.rerank import Behaviours, Need, Strategy, StrategyInput, get_strategy, select, strategy_names
+from coderm_tasks.rerank import Behaviours, Need, StrategyInput, get_strategy, select, strategy_names
 from coderm_tasks.study import curves
 from coderm_tasks.study.cases import Candidate, find_cases
 from coderm_tasks.study.inputs import Inputs, LabelledProblem, read_inputs, read_matrices
@@ -201,8 +202,9 @@ def _compute(plan: StudyPlan, data: StudyData, advance: Advance) -> Study:
     notes = [*plan.inputs.notes]
     labels = [np.array(problem.labels, dtype=np.float64) for problem in problems]
     rates = np.array([one.mean() for one in labels])
-    scored = _score_all(request, problems, notes)
-    rows = [_row(name, values, scored, rates, problems, request) for name, values in scored.items()]
+    selections = _select_all(request, problems, notes)
+    scored = {name: curves.correctness(chosen, problems) for name, chosen in selections.items()}
+    rows = [_row(name, chosen, scored, rates, request) for name, chosen in selections.items()]
     by_tests, tested = _test_curves(request, data, [name for name in curve_names(request) if name in scored], advance)
     available = [len(item.tests) for item in data.items]
     reference_curve = next(curve for curve in by_tests if curve.strategy == request.reference)
@@ -244,41 +246,36 @@ def _compute(plan: StudyPlan, data: StudyData, advance: Advance) -> Study:
     )
 
 
-def _score_all(
+def _select_all(
     request: StudyRequest, problems: Sequence[StrategyInput], notes: list[str]
-) -> dict[str, NDArray[np.float64]]:
-    """Accuracies by strategy, reference first computed; a strategy that cannot be scored is named in ``notes``."""
-    found = {}
-    for name in dict.fromkeys((request.reference, request.featured, *request.strategies)):
+) -> dict[str, list[Selection]]:
+    """Selections by strategy, in the order asked for; a strategy that cannot select is named in ``notes``."""
+    found: dict[str, list[Selection]] = {}
+    for name in dict.fromkeys((*request.strategies, request.reference, request.featured)):
         try:
             if get_strategy(name).outputs is Need.REQUIRED and not request.outputs:
-                notes.append(f"strategy {name} left out: it needs the outputs of calls, which were not run")
-                continue
-            found[name] = curves.accuracies(name, problems)
+                raise ConfigError("it needs the outputs of calls, which were not run")
+            found[name] = [select(name, problem) for problem in problems]
         except ConfigError as error:
             if name in (request.reference, request.featured):
                 raise
             notes.append(f"strategy {name} left out: {error}")
-    order = [name for name in request.strategies if name in found]
-    return {name: found[name] for name in dict.fromkeys((*order, *found))}
+    return found
 
 
 def _row(
     name: str,
-    values: NDArray[np.float64],
+    selections: Sequence[Selection],
     scored: Mapping[str, NDArray[np.float64]],
     rates: NDArray[np.float64],
-    problems: Sequence[StrategyInput],
     request: StudyRequest,
 ) -> StrategyRow:
-    strategy: Strategy = get_strategy(name)
-    selections = [select(name, problem) for problem in problems]
     return StrategyRow(
         name=name,
-        summary=strategy.summary,
-        accuracy=mean_interval(values, seed=request.seed),
-        over_mean=paired_difference(values, rates, seed=request.seed),
-        over_reference=paired_difference(values, scored[request.reference], seed=request.seed),
+        summary=get_strategy(name).summary,
+        accuracy=mean_interval(scored[name], seed=request.seed),
+        over_mean=paired_difference(scored[name], rates, seed=request.seed),
+        over_reference=paired_difference(scored[name], scored[request.reference], seed=request.seed),
         tied=sum(len(one.ties) > 1 for one in selections),
         fallbacks=sum(bool(one.note) for one in selections),
     )
