@@ -181,7 +181,10 @@ def _warn(summary: RunSummary) -> None:
             found.task_id, found.solution, found.test, found.lifted, found.program,
         )  # fmt: skip
     for tasks, consequence in (
-        (summary.no_tests, "without a usable unit test: their first sample was taken"),
+        (
+            summary.no_tests,
+            "without a usable unit test (or what else the strategy needs): their first sample was taken",
+        ),
         (summary.no_samples, "without a sample: an empty solution, which scores as wrong, was written"),
     ):
         if tasks:

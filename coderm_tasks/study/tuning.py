@@ -47,8 +47,9 @@ def cross_validate(
 ) -> CrossValidation:
     """Score every point of the grid on every problem, choose per fold, and read off the held-out scores.
 
-    Folds are dealt by a seeded permutation of the sorted task ids. The objective is the mean accuracy over policies and sizes, problems counting alike within a policy; of equal points
-    the first in the grid wins. O(problems sizes draws (features + grid N)).
+    Folds are dealt by a seeded permutation of the sorted task ids. The objective is the mean accuracy over policies and
+    sizes, problems counting alike within a policy; of equal points the first in the grid wins.
+    O(problems sizes draws (features + grid N)).
     """
     scored = {name: _grid_accuracy(problems, sizes, draws, seed, grid) for name, problems in policies.items()}
     tasks = sorted({problem.task_id for problems in policies.values() for problem in problems})
