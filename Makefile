@@ -9,7 +9,7 @@ DATA ?= ../shared/data
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean
+.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -60,6 +60,9 @@ seccomp-check: $(VENV)/test.stamp  ## fail where a shipped seccomp program is st
 
 default-classifier: $(VENV)/test.stamp  ## train the shipped difficulty classifiers (needs DATA, see docs/difficulty.md)
 	$(BIN)/python benchmarks/difficulty_defaults.py --data $(DATA)
+
+results: $(VENV)/test.stamp  ## write docs/results.md from recorded samples, tests and labels (needs DATA)
+	$(BIN)/python scripts/results.py --data $(DATA) --output docs/results.md
 
 clean:  ## remove what make made
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -8,8 +8,9 @@ import numpy as np
 from msgspec import Struct
 
 from coderm_tasks.errors import InputError
+from coderm_tasks.evidence import Extras, gather_for, with_extras
 from coderm_tasks.model import Problem, Selection
-from coderm_tasks.rerank import StrategyInput, get_strategy, select
+from coderm_tasks.rerank import StrategyInput, canonical_name, get_selector, select
 from executor import CellJob, Executor, PassMatrix, RunStats, SandboxError, Verdict
 
 __all__ = ["AuditFinding", "ProblemRun", "RunSummary", "Work", "expected_correctness", "run_and_select", "summarise"]
@@ -48,8 +49,9 @@ def run_and_select(
 ) -> list[ProblemRun]:
     """Run every solution against every test of its problem, then select. Results are in the order of ``work``.
 
-    Problems without solutions or without tests are not executed; the selection's note names the fallback. ``progress``
-    is called with each matrix as it is finished, in any order, from this thread. ``prune`` and ``audit`` are those of
+    Problems without solutions or without tests are not executed; the selection's note names the fallback. What the
+    strategy looks at beside verdicts (outputs of calls, examples) is executed after the matrices. ``progress`` is
+    called with each matrix as it is finished, in any order, from this thread. ``prune`` and ``audit`` are those of
     :class:`executor.CellJob`; whether the strategy allows pruning is the configuration's to check.
 
     Raises:
@@ -57,7 +59,7 @@ def run_and_select(
         InputError: a problem stands in ``work`` twice.
         SandboxError: the sandbox failed. What was executed so far is in the executor's cache, if it has one.
     """
-    get_strategy(strategy)
+    chosen = get_selector(strategy)
     matrices = {item.problem.task_id: _nothing_run(item) for item in work}
     if len(matrices) != len(work):
         twice = next(task for task in matrices if sum(item.problem.task_id == task for item in work) > 1)
@@ -67,7 +69,10 @@ def run_and_select(
         matrices[matrix.job_id] = matrix
         if progress is not None:
             progress(matrix)
-    return [_select(item, matrices[item.problem.task_id], strategy, seed) for item in work]
+    extras = gather_for(chosen, executor, work)
+    return [
+        _select(item, matrices[item.problem.task_id], extras.get(item.problem.task_id), strategy, seed) for item in work
+    ]
 
 
 def _nothing_run(item: Work) -> PassMatrix:
@@ -103,8 +108,9 @@ def _job(item: Work, prune: bool, audit: float) -> CellJob:
     )
 
 
-def _select(item: Work, matrix: PassMatrix, strategy: str, seed: int) -> ProblemRun:
+def _select(item: Work, matrix: PassMatrix, extras: Extras | None, strategy: str, seed: int) -> ProblemRun:
     given = StrategyInput(task_id=item.problem.task_id, solutions=item.solutions, matrix=matrix)
+    given = with_extras(given, extras)
     return ProblemRun(item.problem, item.solutions, item.tests, matrix, select(strategy, given, seed=seed))
 
 
@@ -173,7 +179,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     no_samples: tuple[str, ...]
     """Task ids without any sample: they score as wrong."""
     no_tests: tuple[str, ...]
-    """Task ids whose first sample was taken because no usable test was there."""
+    """Task ids whose first sample was taken because the strategy had nothing to go by: mostly, no usable test."""
     tied: int
     """Problems whose pick was drawn among several solutions."""
 
@@ -186,7 +192,7 @@ def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> R
     counts = {verdict: sum(run.matrix.count(verdict) for run in runs) for verdict in Verdict}
     selections = [run.selection for run in runs]
     return RunSummary(
-        strategy=strategy,
+        strategy=canonical_name(strategy),
         problems=len(runs),
         solutions=sum(len(run.solutions) for run in runs),
         unique_solutions=stats.unique_solutions,

@@ -17,6 +17,8 @@ VERBS = (
     (),
     ("rerank",),
     ("evaluate",),
+    ("study",),
+    ("compare",),
     ("doctor",),
     ("prompts",),
     ("prompts", "list"),

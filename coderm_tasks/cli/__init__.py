@@ -23,6 +23,7 @@ __all__ = ["build_app", "main"]
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 _INTERRUPTED = {
+    "study": "interrupted; executed verdicts are in the cache, and the same command goes on from there",
     "rerank": "interrupted; executed verdicts are in the cache, and the same command goes on from there",
 }
 _COMPLETION_VARIABLE = "_CODERM_COMPLETE"
@@ -42,6 +43,8 @@ class _Verb(Struct, frozen=True):
 _VERBS = (
     _Verb("rerank", "coderm_tasks.cli.rerank", "rerank", "Choose one sample per problem by unit tests."),
     _Verb("evaluate", "coderm_tasks.cli.evaluate", "evaluate", "Grade samples with EvalPlus's tests in the sandbox."),
+    _Verb("study", "coderm_tasks.cli.study", "study", "Show what tests, samples and strategies buy: figures, report."),
+    _Verb("compare", "coderm_tasks.cli.compare", "compare", "Compare two selections with labels: paired interval."),
     _Verb("doctor", "coderm_tasks.cli.doctor", "doctor", "Show what works on this machine and how to mend the rest."),
     _Verb("prompts", "coderm_tasks.cli.prompts", "app", "Show the prompts that ask a model for unit tests.", True),
     _Verb("difficulty", "coderm_tasks.cli.difficulty", "app", "Predict how hard problems are.", True),

@@ -19,12 +19,15 @@ __all__ = ["rerank"]
 def rerank(
     dataset: Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets.")],
     samples: Annotated[Path, typer.Option(help="EvalPlus samples (JSONL, gzip allowed).")],
-    output: Annotated[Path, typer.Option(help="Chosen samples, for evalplus.evaluate (*.jsonl).")],
+    output: Annotated[Path | None, typer.Option(help="Chosen samples, for evalplus.evaluate (*.jsonl).")] = None,
     tests: Annotated[Path | None, typer.Option(help='Unit tests: {"task_id", "test"} a line (gzip allowed).')] = None,
     matrix: Annotated[Path | None, typer.Option(help="Also write every verdict here (JSONL).")] = None,
     strategy: Annotated[str | None, typer.Option(help="Rule of selection.  [default: coderm]")] = None,
     workers: Annotated[int | None, typer.Option(help="Sandbox workers.  [default: one per core]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the pick among ties.  [default: 0]")] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="Say why, for this task id alone, on one screen; writes nothing.")
+    ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Let problems without a sample score as wrong.")
     ] = False,
@@ -55,6 +58,7 @@ def rerank(
     Example:
       coderm rerank --dataset humaneval --samples samples.jsonl --tests tests.jsonl --output reranked.jsonl
       evalplus.evaluate --dataset humaneval --samples reranked.jsonl
+      coderm rerank --dataset humaneval --samples samples.jsonl --tests tests.jsonl --explain HumanEval/12
     """
     from coderm_tasks.cli.console import print_json, progress_bar, show
     from coderm_tasks.places import cache_folder
@@ -67,7 +71,7 @@ def rerank(
         dataset=dataset,
         samples=samples,
         tests=_tests(config),
-        output=output,
+        output=_output(output, explain),
         matrix=matrix,
         strategy=config.strategy,
         seed=config.seed,
@@ -78,6 +82,9 @@ def rerank(
         prune=config.prune,
         audit=config.audit,
     )
+    if explain is not None:
+        _explain(request, explain)
+        return
     plan = prepare(request)
     with progress_bar("cells", plan.cells) as advance:
 
@@ -106,6 +113,27 @@ def _config(flags: dict[str, Any], limits: dict[str, Any], workers: int | None) 
     if given.get("max_timeouts") == 0:
         given["max_timeouts"] = None
     return msgspec.structs.replace(config, limits=msgspec.structs.replace(config.limits, **given))
+
+
+def _output(output: Path | None, explain: str | None) -> Path:
+    from coderm_tasks.errors import ConfigError
+
+    if output is None and explain is None:
+        raise ConfigError(
+            "got no --output: expected a file for the chosen samples; give --output FILE, or --explain ID"
+        )
+    return output or Path("unwritten.jsonl")
+
+
+def _explain(request: RerankRequest, task_id: str) -> None:
+    from coderm_tasks.cli.explanation import show_explanation
+    from coderm_tasks.explain import explain, run_one
+    from coderm_tasks.rerank_job import read_work
+
+    work = read_work(request)
+    with _open(request) as executor:
+        problem, item = run_one(executor, work, task_id, request.strategy)
+    show_explanation(explain(problem, item.tests, request.strategy, request.seed))
 
 
 def _tests(config: Config) -> Path:

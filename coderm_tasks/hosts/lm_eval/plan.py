@@ -18,7 +18,7 @@ from coderm_tasks.generation.endpoint import check_endpoint
 from coderm_tasks.generation.prompts import render
 from coderm_tasks.hosts.lm_eval.caller import output_folder
 from coderm_tasks.model import Problem
-from coderm_tasks.rerank import get_strategy
+from coderm_tasks.rerank import get_selector
 from difficulty import plan_tests
 from executor.doctor import require_sandbox
 
@@ -96,7 +96,7 @@ def make_plan(
     by_id = {problem.task_id: problem for problem in problems}
     if not predict_only:
         require_sandbox()
-    get_strategy(config.strategy)
+    get_selector(config.strategy)
     bank = load_bank(Path(config.tests), tuple(by_id)) if config.tests is not None else None
     if config.generator is not None:
         check_endpoint(config.generator)
