@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct, field
 
 from coderm_tasks.errors import ConfigError, did_you_mean
+from coderm_tasks.model_config import GeneratorConfig, check_sampling
 from executor import Limits
 
 if sys.version_info >= (3, 11):
@@ -28,37 +29,6 @@ __all__ = ["CONFIG_VARIABLE", "Config", "GeneratorConfig", "load_config"]
 CONFIG_VARIABLE = "CODERM_CONFIG"
 PRUNABLE = ("coderm",)
 """Strategies whose selection does not depend on the cells of solutions that cannot win."""
-_CONDITIONS = ("none", "first", "rotate")
-
-
-class GeneratorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An external test generator behind an OpenAI-compatible endpoint (``vllm serve``, SGLang, a hosted model)."""
-
-    base_url: str
-    model: str
-    prompt: str = "coderm"
-    """Name of the prompt (``coderm prompts list``)."""
-    condition: str = "first"
-    """Candidate code that the prompt shows: ``none``, ``first`` or ``rotate`` (over distinct candidates)."""
-    chat: bool = True
-    """Ask through the chat API; False lets a base model continue the prompt."""
-    temperature: float = 0.8
-    top_p: float = 0.95
-    max_tokens: int = 2048
-    concurrency: int = 64
-    """Requests in flight."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key. The key itself is never configured, logged or stored."""
-
-    def __post_init__(self) -> None:
-        _at_least("generator.max_tokens", self.max_tokens, 1)
-        _at_least("generator.concurrency", self.concurrency, 1)
-        _check_sampling(self.temperature, self.top_p, "generator.")
-        if self.condition not in _CONDITIONS:
-            hint = did_you_mean(self.condition, _CONDITIONS)
-            raise ConfigError(
-                f"generator.condition is {self.condition!r}{hint}: expected one of {', '.join(_CONDITIONS)}"
-            )
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,7 +72,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("max_gen_toks", self.max_gen_toks, 1)
         _at_least("test_max_gen_toks", self.test_max_gen_toks, 1)
         _at_least("workers", self.workers, 0)
-        _check_sampling(self.temperature, self.top_p, "")
+        check_sampling(self.temperature, self.top_p, "")
         if not 0 <= self.audit <= 1:
             raise ConfigError(f"audit is {self.audit}: expected a share from 0 to 1, such as 0.01")
         if self.prune and self.strategy not in PRUNABLE:
@@ -117,13 +87,6 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def _at_least(name: str, value: int, low: int) -> None:
     if value < low:
         raise ConfigError(f"{name} is {value}: expected at least {low}")
-
-
-def _check_sampling(temperature: float, top_p: float, prefix: str) -> None:
-    if not 0 <= temperature <= 10:
-        raise ConfigError(f"{prefix}temperature is {temperature}: expected a value from 0 to 10")
-    if not 0 < top_p <= 1:
-        raise ConfigError(f"{prefix}top_p is {top_p}: expected a value above 0, at most 1")
 
 
 def load_config(settings: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Config:

@@ -1,4 +1,4 @@
-"""The calls that unit tests make, as data: for whoever wants to know what solutions answer, not which tests they pass."""
+"""The calls that unit tests make, as data: for whoever asks what solutions answer, not which tests they pass."""
 
 from __future__ import annotations
 

@@ -111,15 +111,20 @@ class _Row:
         self._cells: dict[int, Cell] = {}
 
     def judge(self, wanted: Sequence[int]) -> dict[int, Cell]:
-        """Return the cell of each wanted test. Tests that are lifted come first: they cost next to nothing."""
-        plans = {test: self._book.plan_for(test, self._solution.text) for test in wanted}
+        """Return the cell of each wanted test.
+
+        Tests that are lifted come first: they cost next to nothing. Otherwise the order is that of the book, whatever
+        the order in the job: once a solution has timed out, verdicts may depend on what was run before.
+        """
+        ordered = sorted(wanted, key=self._book.order)
+        plans = {test: self._book.plan_for(test, self._solution.text) for test in ordered}
         lifted = [test for test, plan in plans.items() if isinstance(plan, Lifted)]
         heavy = self._lifted(lifted)
         programs: dict[int, Program] = {test: plan for test, plan in plans.items() if isinstance(plan, Program)}
         for test, plan in plans.items():
             if isinstance(plan, Vacuous):
                 self._enter(test, "I", "v")
-        for test in sorted([*heavy, *programs]):
+        for test in sorted([*heavy, *programs], key=self._book.order):
             if self._ballot.hopeless:
                 break
             self._program(test, programs.get(test) or _program_of(plans[test]))

@@ -16,6 +16,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
 VERBS = (
     (),
     ("rerank",),
+    ("generate",),
+    ("sample",),
     ("evaluate",),
     ("study",),
     ("compare",),

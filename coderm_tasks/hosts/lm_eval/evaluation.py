@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ import msgspec
 from msgspec import Struct
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from coderm_tasks.generation.endpoint import generate_tests
-from coderm_tasks.generation.prompts import render
+from coderm_tasks.generation.base import Generated, Progress, TestGenerator
+from coderm_tasks.generation.sources import BankSource, ModelSource
 from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, Grade, grade
 from coderm_tasks.hosts.lm_eval import records
-from coderm_tasks.hosts.lm_eval.answers import Answers, harvest_tests, solutions_of, uniform_problems
+from coderm_tasks.hosts.lm_eval.answers import Answers, solutions_of, uniform_problems
 from coderm_tasks.hosts.lm_eval.plan import RunPlan
 from coderm_tasks.hosts.lm_eval.scores import METRIC, Score, score_problem
+from coderm_tasks.hosts.lm_eval.self_written import SelfSource
 from coderm_tasks.pipeline import ProblemRun, Work, run_and_select, summarise
 from coderm_tasks.places import cache_folder
 from coderm_tasks.store import matrix_record
@@ -63,10 +63,10 @@ def evaluate(plan: RunPlan, answers: Sequence[Answers]) -> Evaluation:
     """
     started = time.monotonic()
     _warn_of_copies(plan, answers)
-    work, dropped = collect_work(plan, answers)
+    work, generated = collect_work(plan, answers)
     records.write_work(plan.records, work)
     codes = {one.problem.task_id: one.solutions for one in work}
-    facts = _facts(plan, work, dropped)
+    facts = _facts(plan, work, generated)
     scores: dict[str, dict[str, Score]] = {}
     if not plan.predict_only:
         runs, grades = _execute(plan, work)
@@ -96,55 +96,45 @@ def _warn_of_copies(plan: RunPlan, answers: Sequence[Answers]) -> None:
         )
 
 
-def collect_work(plan: RunPlan, answers: Sequence[Answers]) -> tuple[list[Work], dict[str, int]]:
+def collect_work(plan: RunPlan, answers: Sequence[Answers]) -> tuple[list[Work], Generated | None]:
     """Extract code, and obtain the unit tests from where the plan says.
 
     Returns:
-        The work per problem, in the order of ``answers``, and how many tests were left out, by reason.
+        The work per problem, in the order of ``answers``, and how the tests came about; None where there are none.
     """
     codes = {one.task_id: solutions_of(one, plan.problems[one.task_id], chat=plan.chat) for one in answers}
-    dropped: Counter[str] = Counter()
-    tests = _tests(plan, answers, codes, dropped)
-    return [Work(plan.problems[task_id], codes[task_id], tests.get(task_id, ())) for task_id in codes], dict(dropped)
+    generated = _tests(plan, answers, codes)
+    tests = generated.tests if generated is not None else {}
+    return [Work(plan.problems[task_id], codes[task_id], tests.get(task_id, ())) for task_id in codes], generated
 
 
-def _tests(
-    plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[str, ...]], dropped: Counter[str]
-) -> Mapping[str, tuple[str, ...]]:
+def _source(plan: RunPlan, answers: Sequence[Answers]) -> TestGenerator | None:
+    """Where the unit tests come from; None where none are to be had."""
     if plan.bank is not None:
-        return {task_id: plan.bank.get(task_id, ())[: plan.budgets[task_id]] for task_id in codes}
+        return BankSource(plan.bank)
     if plan.self_written:
-        return _self_written(plan, answers, dropped)
-    return {} if plan.predict_only else _generated(plan, codes, dropped)
+        return SelfSource(answers, plan.config.test_prompt, chat=plan.chat)
+    return None if plan.predict_only else plan.generator
 
 
-def _self_written(plan: RunPlan, answers: Sequence[Answers], dropped: Counter[str]) -> dict[str, tuple[str, ...]]:
-    found = {}
-    for one in answers:
-        problem = plan.problems[one.task_id]
-        prefix = render(plan.config.test_prompt, problem, chat=plan.chat).prefix
-        harvest = harvest_tests(one, problem.entry_point, plan.budgets[one.task_id], prefix=prefix)
-        found[one.task_id] = harvest.tests
-        dropped.update(harvest.dropped)
-    return found
+def _tests(plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[str, ...]]) -> Generated | None:
+    source = _source(plan, answers)
+    if source is None:
+        return None
+    problems, budget = [plan.problems[task_id] for task_id in codes], {task: plan.budgets[task] for task in codes}
+    if not isinstance(source, ModelSource):
+        return source.generate(problems, codes, budget)
+    with tqdm(total=sum(budget.values()), desc="Generating unit tests", unit="test") as bar:
 
+        def tell(state: Progress) -> None:
+            bar.total = state.total
+            bar.set_postfix_str(f"{state.usable / max(1, state.completions):.0%} of answers usable", refresh=False)
+            bar.update(state.done - bar.n)
 
-def _generated(
-    plan: RunPlan, codes: Mapping[str, tuple[str, ...]], dropped: Counter[str]
-) -> Mapping[str, tuple[str, ...]]:
-    generator = plan.config.generator
-    if generator is None:
-        raise AssertionError("a plan has a bank, a generator or self-written tests")
-    generated = generate_tests(
-        generator,
-        [plan.problems[task_id] for task_id in codes],
-        codes,
-        {task_id: plan.budgets[task_id] for task_id in codes},
-        plan.generated,
-        plan.config.seed,
-    )
-    dropped.update(generated.dropped)
-    return {task_id: tests[: plan.budgets[task_id]] for task_id, tests in generated.tests.items()}
+        generated = source.generate(problems, codes, budget, progress=tell)
+    if generated.reused:
+        logger.info("%s: %d requests were answered by an earlier run", plan.task, generated.reused)
+    return generated
 
 
 def _execute(plan: RunPlan, work: Sequence[Work]) -> tuple[list[ProblemRun], list[list[Grade]]]:
@@ -178,7 +168,7 @@ def _cache(plan: RunPlan) -> Path | None:
     return cache_folder() if plan.config.cache else None
 
 
-def _facts(plan: RunPlan, work: Sequence[Work], dropped: Mapping[str, int]) -> dict[str, Any]:
+def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> dict[str, Any]:
     tests = [len(one.tests) for one in work]
     return {
         "task": plan.task,
@@ -189,10 +179,19 @@ def _facts(plan: RunPlan, work: Sequence[Work], dropped: Mapping[str, int]) -> d
         "samples_without_code": sum(not code for one in work for code in one.solutions),
         "tests": sum(tests),
         "problems_without_tests": sum(not count for count in tests),
-        "tests_left_out": dict(dropped),
+        "tests_left_out": dict(generated.dropped) if generated is not None else {},
+        "generation": _generation(plan, generated),
         "sandbox": "none: nothing was executed" if plan.predict_only else "bubblewrap",
         "versions": records.versions(),
     }
+
+
+def _generation(plan: RunPlan, generated: Generated | None) -> dict[str, Any] | None:
+    """What the external generator did; None where there was none."""
+    if generated is None or plan.generator is None:
+        return None
+    kept = ("finish_reasons", "failed", "short", "completions", "usable", "requests", "reused", "tokens")
+    return {"answers": str(plan.generator.store), **{name: getattr(generated, name) for name in kept}}
 
 
 def _report(plan: RunPlan, runs: Sequence[ProblemRun]) -> None:

@@ -14,8 +14,8 @@ from msgspec import Struct
 from coderm_tasks.config import Config
 from coderm_tasks.errors import StoreError
 from coderm_tasks.generation.bank import load_bank
-from coderm_tasks.generation.endpoint import check_endpoint
 from coderm_tasks.generation.prompts import render
+from coderm_tasks.generation.sources import ModelSource
 from coderm_tasks.hosts.lm_eval.caller import output_folder
 from coderm_tasks.model import Problem
 from coderm_tasks.rerank import get_selector
@@ -54,8 +54,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """Ready unit tests by task id; None if they are to be generated."""
     records: Path
     """Folder of this run's records; exists."""
-    generated: Path
-    """Where an external generator keeps its answers, for the next run too."""
+    generator: ModelSource | None
+    """The external generator, if there is one; it keeps its answers for the next run too."""
     workers: int
     """Sandbox workers."""
     predict_only: bool
@@ -98,11 +98,13 @@ def make_plan(
         require_sandbox()
     get_selector(config.strategy)
     bank = load_bank(Path(config.tests), tuple(by_id)) if config.tests is not None else None
-    if config.generator is not None:
-        check_endpoint(config.generator)
+    base = _records_base(config)
+    generator = _generator(task, config, problems, base, ranks)
+    if generator is not None:
+        if not predict_only:
+            generator.check([by_id[task_id] for task_id in chosen])
     elif bank is None:
         render(config.test_prompt, problems[0], chat=chat)
-    base = _records_base(config)
     folder = base / _folder_name(task, ranks)
     _make_folder(folder)
     logger.info("%s: records of this run go to %s", task, folder)
@@ -114,11 +116,19 @@ def make_plan(
         budgets=_budgets(config, [by_id[task_id] for task_id in chosen]),
         bank=bank,
         records=folder,
-        # A file per rank: it has one writer. The same ranks get the same problems in the next run.
-        generated=base / f"generated_{task}{_suffix(ranks)}.jsonl",
+        generator=generator,
         workers=config.workers or max(1, (os.cpu_count() or 1) // ranks.of),
         predict_only=predict_only,
     )
+
+
+def _generator(task: str, config: Config, problems: Sequence[Problem], base: Path, ranks: Ranks) -> ModelSource | None:
+    if config.generator is None:
+        return None
+    # A file per rank: it has one writer. The same ranks get the same problems in the next run, but other samples.
+    store = base / f"generated_{task}{_suffix(ranks)}.jsonl"
+    dataset = problems[0].dataset
+    return ModelSource(config.generator, store, dataset=dataset, seed=config.seed, any_candidate=True)
 
 
 def _budgets(config: Config, problems: Sequence[Problem]) -> dict[str, int]:
