@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HERE = Path(__file__).resolve().parent
+# The default deadline of 200 ms per example measures how busy the machine is.
+settings.register_profile("coderm", deadline=None)
+settings.load_profile("coderm")
 
 
 @pytest.fixture(scope="session", autouse=True)
