@@ -157,7 +157,8 @@ class AnswerLog:
             ) from error
         stored = msgspec.to_builtins(header.settings) if header.answers == _FORMAT else {"format": header.answers}
         wanted = settings if header.answers == _FORMAT else {"format": _FORMAT}
-        for name in sorted(stored.keys() | wanted.keys()):
+        first = ("kind", "dataset")  # what matters most is named first
+        for name in sorted(stored.keys() | wanted.keys(), key=lambda name: (name not in first, name)):
             if stored.get(name) != wanted.get(name):
                 raise StoreError(
                     f"{self.path}: was written with {name} = {stored.get(name)!r}, and this run has "
