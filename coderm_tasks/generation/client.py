@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -248,7 +249,7 @@ def _read(raw: bytes, most: int) -> Completions:
     try:
         answer = _DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _MalformedError(_looks_like(raw)) from error
+        answer = _with_half_characters(raw, error)
     if not answer.choices:
         raise _MalformedError("no choices")
     choices = answer.choices[:most]
@@ -257,6 +258,15 @@ def _read(raw: bytes, most: int) -> Completions:
         finish_reasons=tuple(choice.finish_reason or "unknown" for choice in choices),
         tokens=(answer.usage.completion_tokens or 0) if answer.usage is not None else 0,
     )
+
+
+def _with_half_characters(raw: bytes, error: Exception) -> _Answer:
+    """The answer where a model broke off in a surrogate pair, which is no text but no reason to ask again either."""
+    try:
+        whole = json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace")
+        return _DECODER.decode(whole)
+    except (ValueError, RecursionError):
+        raise _MalformedError(_looks_like(raw)) from error
 
 
 def _text(choice: _Choice) -> str:

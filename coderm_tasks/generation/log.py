@@ -225,10 +225,10 @@ class Commits:
         loop = asyncio.get_running_loop()
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            error: BaseException | None = None
+            error: Exception | None = None
             try:
                 await loop.run_in_executor(self._thread, self._log.append, *(answer for answer, _ in batch))
-            except StoreError as failure:
+            except Exception as failure:  # noqa: BLE001 - whoever waits must learn of it, whatever it is
                 error = failure
             for _, stored in batch:
                 if stored.done():  # its caller was cancelled

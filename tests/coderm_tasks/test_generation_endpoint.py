@@ -361,3 +361,14 @@ def test_a_killed_run_goes_on_where_it_stopped_and_asks_nothing_twice(server, tm
     assert not before & after
     assert sum(after.values()) == got.requests == 8 - 4
     assert all(json.loads(line) for line in store.read_text().splitlines())
+
+
+def test_an_answer_with_half_a_character_is_taken_and_stored(server, tmp_path):
+    def broken(path: str, body: dict[str, Any]) -> Reply:
+        message = {"role": "assistant", "content": "assert add(1, 2) == 3  # \ud83d"}
+        return as_json(200, {"choices": [{"index": 0, "finish_reason": "length", "message": message}] * body["n"]})
+
+    server.fault = broken
+    got = generate(server, tmp_path / "answers.jsonl", budget=1)
+    assert got.requests == 2
+    assert len(server.asked) == 2
