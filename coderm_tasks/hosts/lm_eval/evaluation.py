@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from coderm_tasks.errors import CoderMError
 from coderm_tasks.generation.base import Generated, Progress, TestGenerator
 from coderm_tasks.generation.sources import BankSource, ModelSource
 from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, Grade, grade
@@ -124,6 +125,8 @@ def _tests(plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[
     problems, budget = [plan.problems[task_id] for task_id in codes], {task: plan.budgets[task] for task in codes}
     if not isinstance(source, ModelSource):
         return source.generate(problems, codes, budget)
+    # Hours of sampling must not be lost to a generator that fails now.
+    records.write_work(plan.records, [Work(problem, codes[problem.task_id], ()) for problem in problems])
     with tqdm(total=sum(budget.values()), desc="Generating unit tests", unit="test") as bar:
 
         def tell(state: Progress) -> None:
@@ -131,7 +134,15 @@ def _tests(plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[
             bar.set_postfix_str(f"{state.usable / max(1, state.completions):.0%} of answers usable", refresh=False)
             bar.update(state.done - bar.n)
 
-        generated = source.generate(problems, codes, budget, progress=tell)
+        try:
+            generated = source.generate(problems, codes, budget, progress=tell)
+        except CoderMError:
+            logger.error(
+                "%s: the samples are kept in %s; coderm generate and coderm rerank can go on from them",
+                plan.task,
+                plan.records / "samples.jsonl",
+            )
+            raise
     if generated.reused:
         logger.info("%s: %d requests were answered by an earlier run", plan.task, generated.reused)
     return generated
