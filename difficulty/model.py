@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = [
     "EASY_FROM",
     "HARD_BELOW",
+    "BeliefModel",
     "Card",
     "Difficulty",
     "DifficultyModel",
@@ -99,6 +100,17 @@ class GainCurves(Struct, frozen=True, eq=False):
     """Shape (bins, B + 1): ``accuracy[k, b]`` with b tests; b = 0 is a pick without any test."""
 
 
+class BeliefModel(Struct, frozen=True, kw_only=True):
+    """Parameters of :mod:`difficulty.belief`; the defaults were learned by ``benchmarks/difficulty_defaults.py``."""
+
+    consensus: float = 1.0
+    """Weight of a class's share of the samples, at least 0: 1 takes a random sample as likely to be right as any."""
+    odds: float = 2.3
+    """Log odds, in nats, that one independent test is right, above 0."""
+    redundancy: float = 0.25
+    """How much tests repeat each other, in (0, 1]: t of them are worth t / (1 + (t - 1) redundancy)."""
+
+
 class Card(Struct, frozen=True, kw_only=True):
     """Where a classifier comes from; rendered beside it as Markdown."""
 
@@ -113,13 +125,14 @@ class Card(Struct, frozen=True, kw_only=True):
 
 
 class DifficultyModel(Struct, frozen=True, kw_only=True, eq=False):
-    """A classifier that can be saved: which features it wants, its network, its gain curves, its card."""
+    """A classifier that can be saved: what it wants, its network, its gain curves, its belief."""
 
     blocks: tuple[str, ...]
     features: tuple[str, ...]
     network: Network
     card: Card
     curves: GainCurves | None = None
+    belief: BeliefModel = BeliefModel()
 
 
 class Prediction(Struct, frozen=True):
