@@ -1,30 +1,40 @@
-"""Verdicts on disk, by content: the same solution, test, limits and interpreter are never run twice.
+"""Results on disk, by content: the same solution, test or calls, limits and interpreter are never run twice.
 
-SQLite keeps it whole under concurrent writers and a kill at any point. One row holds the verdicts of one solution
-found in one go; rows are only ever added.
+SQLite keeps it whole under concurrent writers and a kill at any point. One row of ``verdicts`` holds the verdicts of
+one solution found in one go; one row of ``replies`` the answers of one solution to all calls of a job. Rows are only
+ever added.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from executor.errors import CacheError
 from executor.model import Limits
 
-__all__ = ["CacheInfo", "VerdictCache", "solution_key", "test_key"]
+__all__ = ["CacheInfo", "ResultCache", "calls_key", "draw", "solution_key", "test_key"]
 
-_VERSION = 1
-"""Raised whenever a verdict may come out otherwise than before: part of every key, and of the file's name."""
+_VERSION = 2
+"""Raised whenever a verdict or an output may come out otherwise: part of every key, and of the file's name."""
 _TEST = 12
 _CELL = _TEST + 2
+_LARGEST_ROW = 1 << 22
+"""Packed bytes of replies that are worth keeping; what is larger is run again."""
+
+Reply = tuple[bytes, str, float]
+_REPLIES = msgspec.msgpack.Decoder(tuple[Reply, ...])
 
 
 class CacheInfo(Struct, frozen=True):
@@ -33,16 +43,38 @@ class CacheInfo(Struct, frozen=True):
     path: str
     rows: int
     cells: int
+    """Verdicts."""
+    replies: int
+    """Solutions whose outputs are known on some problem's calls."""
     bytes: int
+
+
+@functools.lru_cache(maxsize=1)
+def _interpreter() -> str:
+    """Everything a program's behaviour depends on beside itself."""
+    try:
+        numpy = metadata.version("numpy")
+    except metadata.PackageNotFoundError:
+        numpy = "none"
+    return f"{_VERSION} {sys.version} numpy {numpy}"
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join((_interpreter(), *parts)).encode("utf-8", "surrogatepass")).digest()[:20]
+
+
+def _limits_text(limits: Limits) -> str:
+    return " ".join(str(getattr(limits, name)) for name in limits.__struct_fields__)
 
 
 def solution_key(facts_key: str, entry_point: str, context: str, limits: Limits) -> bytes:
     """Key of everything that a solution's verdicts depend on besides the test. 20 bytes."""
-    parts = (
-        str(_VERSION), sys.version, facts_key, entry_point, context,
-        f"{limits.cpu_s} {limits.wall_s} {limits.memory_mb} {limits.output_kb} {limits.max_timeouts}",
-    )  # fmt: skip
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:20]
+    return _digest("cells", facts_key, entry_point, context, _limits_text(limits))
+
+
+def calls_key(facts_key: str, entry_point: str, calls: bytes, limits: Limits, in_order: bool) -> bytes:
+    """Key of everything that a solution's answers depend on; ``calls`` is a digest of the calls. 20 bytes."""
+    return _digest("calls", facts_key, entry_point, calls.hex(), _limits_text(limits), str(in_order))
 
 
 def test_key(source: str) -> bytes:
@@ -50,7 +82,12 @@ def test_key(source: str) -> bytes:
     return hashlib.sha256(source.encode("utf-8", "surrogatepass")).digest()[:_TEST]
 
 
-class VerdictCache:
+def draw(solution: bytes, test: bytes) -> int:
+    """A number below 2**32 for a cell, by its keys: the same in every run."""
+    return int.from_bytes(hashlib.blake2b(solution + test, digest_size=4).digest(), "big")
+
+
+class ResultCache:
     """A cache in one folder. Use as a context manager.
 
     Raises:
@@ -58,7 +95,7 @@ class VerdictCache:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / f"verdicts-{_VERSION}.sqlite3"
+        self.path = folder / f"results-{_VERSION}.sqlite3"
         with self._explained():
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
@@ -72,8 +109,9 @@ class VerdictCache:
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute("CREATE TABLE IF NOT EXISTS verdicts (key BLOB NOT NULL, cells BLOB NOT NULL)")
         self._database.execute("CREATE INDEX IF NOT EXISTS by_key ON verdicts (key)")
+        self._database.execute("CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, packed BLOB NOT NULL)")
 
-    def __enter__(self) -> VerdictCache:
+    def __enter__(self) -> ResultCache:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -95,10 +133,30 @@ class VerdictCache:
         """Add verdicts: solution key to (test key, letter, mode)."""
         packed = [(key, b"".join(test + (letter + mode).encode("ascii") for test, letter, mode in cells))
                   for key, cells in rows.items()]  # fmt: skip
+        self._insert("INSERT INTO verdicts VALUES (?, ?)", packed)
+
+    def get_replies(self, key: bytes) -> tuple[Reply, ...] | None:
+        """Answers of one solution to all calls of a job: frame, letter, CPU seconds. None where they are not known."""
+        with self._explained():
+            row = self._database.execute("SELECT packed FROM replies WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        try:
+            return _REPLIES.decode(zlib.decompress(row[0]))
+        except (zlib.error, msgspec.MsgspecError):
+            return None  # written by something else: as good as not there
+
+    def put_replies(self, rows: Mapping[bytes, Sequence[Reply]]) -> None:
+        """Add answers by :func:`calls_key`."""
+        packed = [(key, zlib.compress(msgspec.msgpack.encode(replies), 1)) for key, replies in rows.items()]
+        small = [(key, row) for key, row in packed if len(row) <= _LARGEST_ROW]
+        self._insert("INSERT OR REPLACE INTO replies VALUES (?, ?)", small)
+
+    def _insert(self, statement: str, rows: Sequence[tuple[bytes, bytes]]) -> None:
         with self._explained():
             self._database.execute("BEGIN IMMEDIATE")
             try:
-                self._database.executemany("INSERT INTO verdicts VALUES (?, ?)", packed)
+                self._database.executemany(statement, rows)
                 self._database.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
@@ -111,13 +169,22 @@ class VerdictCache:
             rows, size = self._database.execute(
                 "SELECT COUNT(*), COALESCE(SUM(LENGTH(cells)), 0) FROM verdicts"
             ).fetchone()
-            return CacheInfo(str(self.path), rows, size // _CELL, self.path.stat().st_size)
+            (replies,) = self._database.execute("SELECT COUNT(*) FROM replies").fetchone()
+            return CacheInfo(str(self.path), rows, size // _CELL, replies, self._size())
 
     def clear(self) -> None:
-        """Forget everything and give the space back."""
+        """Forget everything, what other versions of this program left included, and give the space back."""
         with self._explained():
             self._database.execute("DELETE FROM verdicts")
+            self._database.execute("DELETE FROM replies")
             self._database.execute("VACUUM")
+            for old in self.path.parent.glob("*.sqlite3*"):
+                if not old.name.startswith(self.path.name):
+                    old.unlink(missing_ok=True)
+
+    def _size(self) -> int:
+        """Bytes of all files, those of other versions of this program included."""
+        return sum(path.stat().st_size for path in self.path.parent.glob("*.sqlite3*"))
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

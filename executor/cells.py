@@ -3,69 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from msgspec import Struct
-
-from executor.classify import reply_value
-from executor.expressions import Raised, Stopped
-from executor.lift import Lifted, Program, TestPlan, Vacuous, plan_test, verdict_letter
+from executor.ballot import Ballot
+from executor.budget import Budget
+from executor.judging import PlanBook, is_heavy
+from executor.lift import Lifted, Program, TestPlan, Vacuous
 from executor.model import Limits
-from executor.purity import defined_names
 from executor.sessions import Answer, Sessions
+from executor.shards import CallShard, CellShard, ShardCells, ShardReplies, Source
 
-__all__ = ["CallShard", "CellRunner", "CellShard", "ShardCells", "ShardReplies", "Source"]
+__all__ = ["CellRunner"]
 
+Cell = tuple[str, str]
+"""Letter and mode of one cell."""
 
-_LARGEST_ON_HOST = 1 << 16
-_HEAVY_TAGS = (b'{"r":', b'{"D":', b'{"F":', b'{"i":')
-
-
-class Source(Struct, frozen=True, array_like=True):
-    """A distinct solution."""
-
-    text: str
-    stateless: bool
-
-
-class CellShard(Struct, frozen=True, tag="cells"):
-    """Work for one worker: every solution against the tests it still lacks."""
-
-    entry_point: str
-    context: str
-    solutions: tuple[Source, ...]
-    tests: tuple[str, ...]
-    wanted: tuple[tuple[int, ...], ...]
-    """Per solution, indices of the tests to run."""
-
-
-class ShardCells(Struct, frozen=True, tag="cells"):
-    """Per solution one letter and one mode per wanted test.
-
-    Modes: ``l`` lifted, ``s`` split, ``x`` shared, ``v`` vacuous, ``a`` assumed: TIMEOUT without a run, because the
-    solution had used up its timeouts (:attr:`Limits.max_timeouts`).
-    """
-
-    letters: tuple[str, ...]
-    modes: tuple[str, ...]
-
-
-class CallShard(Struct, frozen=True, tag="calls"):
-    """Work for one worker: calls of every solution, to be recorded, not judged."""
-
-    entry_point: str
-    solutions: tuple[Source, ...]
-    calls: tuple[str, ...]
-    """Requests' JSON texts."""
-    limits: Limits | None = None
-    in_order: bool = False
-
-
-class ShardReplies(Struct, frozen=True, tag="calls"):
-    """Per solution one answer per call. Untrusted frames."""
-
-    answers: tuple[tuple[tuple[bytes, str, float], ...], ...]
+_NOT_RUN: Cell = ("-", "-")
+_CACHED: Cell = ("-", "l")
+"""Stands for a cell that is to be audited and not to be run: the engine knows it to be lifted."""
+_CHUNK = 24
+"""Calls made at a time where a solution may be given up between them."""
 
 
 class CellRunner:
@@ -74,154 +31,158 @@ class CellRunner:
     def __init__(self, sessions: Sessions, limits: Limits) -> None:
         self._sessions = sessions
         self._limits = limits
-        self._job = functools.lru_cache(maxsize=4)(_Job)
+        self._book = functools.lru_cache(maxsize=4)(PlanBook)
 
     def calls(self, shard: CallShard) -> ShardReplies:
         """Make all calls of a shard."""
         rows = []
         for solution in shard.solutions:
-            limits = shard.limits or self._limits
+            budget = Budget(shard.limits or self._limits)
             if solution.stateless or shard.in_order:
-                answers = self._sessions.batch(solution.text, shard.entry_point, shard.calls, limits)
+                answers = list(self._sessions.stream(solution.text, shard.entry_point, shard.calls, budget))
             else:
-                answers = self._one_by_one(solution.text, shard.entry_point, shard.calls, limits)
+                answers = self._one_by_one(solution.text, shard.entry_point, shard.calls, budget)
             rows.append(tuple((answer.frame, answer.letter, answer.cpu_s) for answer in answers))
         return ShardReplies(tuple(rows))
 
-    def _one_by_one(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits) -> list[Answer]:
-        """A fresh process per call, up to the limit of timeouts; a solution that cannot be loaded fails all at once."""
+    def _one_by_one(self, source: str, entry_point: str, calls: Sequence[str], budget: Budget) -> list[Answer]:
+        """A fresh process per call, within the budget; a solution that cannot be loaded fails all at once."""
         answers: list[Answer] = []
-        timeouts = 0
         for call in calls:
-            answers += self._sessions.batch(source, entry_point, [call], limits)
-            timeouts += answers[-1].letter == "T"
-            if answers[-1].loading or (limits.max_timeouts is not None and timeouts >= limits.max_timeouts):
+            answers += self._sessions.stream(source, entry_point, [call], budget)
+            if answers[-1].loading or budget.spent:
                 break
         return answers + [answers[-1]] * (len(calls) - len(answers))
 
     def cells(self, shard: CellShard) -> ShardCells:
         """Judge all cells of a shard."""
-        job = self._job(shard.entry_point, shard.context, shard.tests, self._limits.cpu_s)
-        letters, modes = [], []
-        for solution, wanted in zip(shard.solutions, shard.wanted):
-            row = self._solution(job, shard, solution, wanted)
-            letters.append("".join(letter for letter, _ in row))
-            modes.append("".join(mode for _, mode in row))
-        return ShardCells(tuple(letters), tuple(modes))
+        book = self._book(shard.entry_point, shard.context, shard.tests, self._limits.cpu_s)
+        letters, modes, audits = [], [], []
+        floor = shard.floor
+        for place, solution in enumerate(shard.solutions):
+            wanted = shard.wanted[place]
+            ballot = Ballot(shard.votes[place], sum(shard.weights[test] for test in wanted), floor)
+            row = _Row(self._sessions, self._limits, book, shard, solution, ballot).judge(wanted)
+            if floor is not None and not ballot.hopeless:
+                floor = max(floor, ballot.votes)
+            letters.append("".join(row[test][0] for test in wanted))
+            modes.append("".join(row[test][1] for test in wanted))
+            lifted = [row.get(test, _CACHED)[1] == "l" for test in shard.audited[place]]
+            audits.append("".join(
+                self._audit(book, shard, solution, test) if is_lifted else "-"
+                for test, is_lifted in zip(shard.audited[place], lifted)
+            ))  # fmt: skip
+        return ShardCells(tuple(letters), tuple(modes), tuple(audits))
 
-    def _solution(self, job: _Job, shard: CellShard, solution: Source, wanted: Sequence[int]) -> list[tuple[str, str]]:
-        plans = {test: job.plan_for(test, solution.text) for test in wanted}
-        answers = self._answers(job, shard.entry_point, solution, [t for t in wanted if isinstance(plans[t], Lifted)])
-        row = []
-        timeouts = 0
-        for test, plan in plans.items():
-            if isinstance(plan, Vacuous):
-                row.append(("I", "v"))
-            elif isinstance(plan, Lifted):
-                row.append(self._lifted(job, shard, solution, test, answers[test]))
-            elif self._limits.max_timeouts is not None and timeouts >= self._limits.max_timeouts:
-                row.append(("T", "a"))
-            else:
-                row.append(self._program(shard, solution, shard.tests[test], plan))
-                timeouts += row[-1][0] == "T"
-        return row
-
-    def _lifted(
-        self, job: _Job, shard: CellShard, solution: Source, test: int, answers: tuple[Answer, ...]
-    ) -> tuple[str, str]:
-        plan = job.plans[test]
-        if isinstance(plan, Lifted) and any(_is_heavy(answer.frame) for answer in answers):
-            return self._program(shard, solution, shard.tests[test], plan.program)
-        letter = job.verdict(test, answers)
-        return letter, "a" if letter == "T" and any(answer.assumed for answer in answers) else "l"
-
-    def _program(self, shard: CellShard, solution: Source, test: str, plan: Program) -> tuple[str, str]:
-        letter, shared = self._sessions.judge(
-            solution.text, shard.entry_point, shard.context, test, plan, reuse=solution.stateless
-        )
-        return letter, "x" if shared else "s"
-
-    def _answers(
-        self, job: _Job, entry_point: str, solution: Source, tests: Sequence[int]
-    ) -> dict[int, tuple[Answer, ...]]:
-        """Answers to the calls of each lifted test. A stateful solution gets a fresh process for every test."""
-        if not tests:
-            return {}
-        if solution.stateless:
-            texts = list(dict.fromkeys(text for test in tests for text in job.texts[test]))
-            table = dict(zip(texts, self._sessions.batch(solution.text, entry_point, texts)))
-            return {test: tuple(table[text] for text in job.texts[test]) for test in tests}
-        sequences: dict[tuple[str, ...], tuple[Answer, ...]] = {}
-        failed: Answer | None = None
-        for test in tests:
-            sequence = job.texts[test]
-            if failed is not None:
-                sequences[sequence] = (failed,) * len(sequence)
-            elif sequence and sequence not in sequences:
-                sequences[sequence] = tuple(self._sessions.batch(solution.text, entry_point, sequence))
-                failed = sequences[sequence][0] if sequences[sequence][0].loading else None
-        # A test may fail at an unbound name before it makes a call: its sequence is empty, and was not run.
-        return {test: sequences.get(job.texts[test], ()) for test in tests}
-
-
-def _is_heavy(frame: bytes) -> bool:
-    """Tell whether a value may cost its reader more than its size: such a test is judged in a box, within limits.
-
-    Ranges, decimals, fractions and large integers are short to write and long to sum, convert or compare.
-    """
-    return len(frame) > _LARGEST_ON_HOST or any(tag in frame for tag in _HEAVY_TAGS)
-
-
-class _Job:
-    """Plans of one problem's tests, and the verdicts found so far by the answers they follow from."""
-
-    def __init__(self, entry_point: str, context: str, tests: tuple[str, ...], cpu_s: float) -> None:
-        foreign = defined_names(context)
-        self.plans: list[TestPlan] = [plan_test(test, entry_point, foreign) for test in tests]
-        self.texts = [
-            tuple(call.text for call in plan.calls) if isinstance(plan, Lifted) else () for plan in self.plans
-        ]
-        self._cpu_s = cpu_s
-        self._defined = functools.lru_cache(maxsize=256)(defined_names)
-        self._verdicts: dict[tuple[int, tuple[bytes, ...]], str] = {}
-        self._values: dict[bytes, Callable[[], Any]] = {}
-
-    def plan_for(self, test: int, solution: str) -> TestPlan:
-        """The plan of one test on one solution: a name that the solution defines is no NameError."""
-        plan = self.plans[test]
-        if isinstance(plan, Lifted) and plan.unbound:
-            defined = self._defined(solution)
-            if plan.unbound & defined or "*" in defined:
-                return plan.program
-        return plan
-
-    def verdict(self, test: int, answers: tuple[Answer, ...]) -> str:
-        """Judge one lifted test; the same answers give the same verdict without looking again."""
-        if sum(answer.cpu_s for answer in answers) > self._cpu_s:
-            return "T"
-        key = (test, tuple([answer.frame or b"!" + answer.letter.encode() for answer in answers]))
-        letter = self._verdicts.get(key)
-        if letter is None:
-            plan = self.plans[test]
-            assert isinstance(plan, Lifted)
-            letter = self._verdicts[key] = verdict_letter(plan, lambda index: self._value(answers[index]))
+    def _audit(self, book: PlanBook, shard: CellShard, solution: Source, test: int) -> str:
+        """Run a lifted test as the program it is, on a process of the solution that has served nobody else."""
+        plan = book.plan_for(test, solution.text)
+        if not isinstance(plan, Lifted):
+            return "-"
+        letter, _ = self._sessions.judge(
+            solution.text, shard.entry_point, shard.context, shard.tests[test], plan.program, Budget(self._limits),
+            reuse=False,
+        )  # fmt: skip
         return letter
 
-    def _value(self, answer: Answer) -> Any:
-        if answer.letter:
-            raise Stopped(answer.letter)
-        found = self._values.get(answer.frame)
-        if found is None:
-            found = self._values[answer.frame] = _reader(answer.frame)
-        return found()
+
+class _Row:
+    """One solution against its tests."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        limits: Limits,
+        book: PlanBook,
+        shard: CellShard,
+        solution: Source,
+        ballot: Ballot,
+    ) -> None:
+        self._sessions = sessions
+        self._book = book
+        self._shard = shard
+        self._solution = solution
+        self._ballot = ballot
+        self._budget = Budget(limits)
+        self._cells: dict[int, Cell] = {}
+
+    def judge(self, wanted: Sequence[int]) -> dict[int, Cell]:
+        """Return the cell of each wanted test. Tests that are lifted come first: they cost next to nothing."""
+        plans = {test: self._book.plan_for(test, self._solution.text) for test in wanted}
+        lifted = [test for test, plan in plans.items() if isinstance(plan, Lifted)]
+        heavy = self._lifted(lifted)
+        programs: dict[int, Program] = {test: plan for test, plan in plans.items() if isinstance(plan, Program)}
+        for test, plan in plans.items():
+            if isinstance(plan, Vacuous):
+                self._enter(test, "I", "v")
+        for test in sorted([*heavy, *programs]):
+            if self._ballot.hopeless:
+                break
+            self._program(test, programs.get(test) or _program_of(plans[test]))
+        return {test: self._cells.get(test, _NOT_RUN) for test in wanted}
+
+    def _enter(self, test: int, letter: str, mode: str) -> None:
+        self._cells[test] = (letter, mode)
+        self._ballot.count(self._shard.weights[test], passed=letter == "P")
+
+    def _lifted(self, tests: Sequence[int]) -> list[int]:
+        """Judge lifted tests by recorded answers; returns those whose answers are too heavy to be judged here."""
+        heavy = []
+        for test, answers in self._answered(tests):
+            if any(is_heavy(answer.frame) for answer in answers):
+                heavy.append(test)
+                continue
+            assumed = any(answer.assumed for answer in answers)
+            self._enter(test, self._book.verdict(test, answers), "a" if assumed else "l")
+            if self._ballot.hopeless:
+                break
+        return heavy
+
+    def _answered(self, tests: Sequence[int]) -> Iterator[tuple[int, tuple[Answer, ...]]]:
+        """Yield each test with the answers to its calls. A stateful solution gets a fresh process for every test."""
+        if not self._solution.stateless:
+            yield from self._answered_apart(tests)
+            return
+        texts = list(dict.fromkeys(text for test in tests for text in self._book.texts[test]))
+        known: dict[str, Answer] = {}
+        answers = self._stream(texts)
+        for test in tests:
+            # Texts are in the order of their first use: what this test lacks comes next.
+            while not all(text in known for text in self._book.texts[test]):
+                known[texts[len(known)]] = next(answers)
+            yield test, tuple(known[text] for text in self._book.texts[test])
+
+    def _answered_apart(self, tests: Sequence[int]) -> Iterator[tuple[int, tuple[Answer, ...]]]:
+        known: dict[tuple[str, ...], tuple[Answer, ...]] = {(): ()}
+        failed: Answer | None = None
+        for test in tests:
+            sequence = self._book.texts[test]
+            if sequence not in known:
+                found = [failed] * len(sequence) if failed is not None else list(self._stream(sequence))
+                known[sequence] = tuple(found)
+                if found[-1].loading:
+                    failed = found[-1]
+                elif self._budget.spent:
+                    failed = Answer(letter=self._budget.letter, assumed=True)
+            yield test, known[sequence]
+
+    def _stream(self, texts: Sequence[str]) -> Iterator[Answer]:
+        chunk = 0 if self._shard.floor is None else _CHUNK
+        return self._sessions.stream(self._solution.text, self._shard.entry_point, texts, self._budget, chunk)
+
+    def _program(self, test: int, program: Program) -> None:
+        if self._budget.spent:
+            self._enter(test, self._budget.letter, "a")
+            return
+        letter, shared = self._sessions.judge(
+            self._solution.text, self._shard.entry_point, self._shard.context, self._shard.tests[test], program,
+            self._budget, reuse=self._solution.stateless,
+        )  # fmt: skip
+        if letter == "T":
+            self._budget.note(letter)
+        self._enter(test, letter, "x" if shared else "s")
 
 
-def _reader(frame: bytes) -> Callable[[], Any]:
-    """Decode a frame once, unless its value is used up by looking at it."""
-    if b'{"g":' in frame:
-        return lambda: reply_value(frame)
-    try:
-        value = reply_value(frame)
-    except (Raised, Stopped):
-        return lambda: reply_value(frame)
-    return lambda: value
+def _program_of(plan: TestPlan) -> Program:
+    assert isinstance(plan, Lifted)
+    return plan.program

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from executor.ballot import Ballot
 from executor.inside import wire
 from executor.inside.shared import counted
 from executor.inside.unit import PRELUDE, letter_of, run_test
@@ -33,14 +34,22 @@ class FakeExecutor:
     def run(self, jobs: Iterable[CellJob]) -> Iterator[PassMatrix]:
         """Yield one matrix per job, in the jobs' order."""
         for job in jobs:
-            rows = ["".join(_cell(job, solution, test) for test in job.tests) for solution in job.solutions]
+            floor = 0 if job.prune else None
+            rows = []
+            for solution in job.solutions:
+                ballot = Ballot(0, len(job.tests), floor)
+                rows.append(_row(job, solution, ballot))
+                if floor is not None and not ballot.hopeless:
+                    floor = max(floor, ballot.votes)
             matrix = PassMatrix.from_rows(job.job_id, rows, len(job.tests))
-            unique = len({look_at(solution).key for solution in job.solutions})
-            tests = len(set(job.tests))
+            keys = [look_at(solution).key for solution in job.solutions]
+            unique, tests = len(set(keys)), len(set(job.tests))
+            ran = {(key, test) for key, row in zip(keys, rows) for test, letter in zip(job.tests, row) if letter != "-"}
             stats = RunStats(
                 cells=matrix.letters.size,
-                run=unique * tests,
-                shared=unique * tests,
+                run=len(ran),
+                shared=len(ran),
+                pruned=unique * tests - len(ran),
                 unique_solutions=unique,
                 unique_tests=tests,
             )
@@ -68,6 +77,14 @@ def _load(source: str) -> dict[str, Any]:
     module = types.ModuleType("solution")
     exec(compile(source, "<solution>", "exec", dont_inherit=True), module.__dict__)
     return module.__dict__
+
+
+def _row(job: CellJob, solution: str, ballot: Ballot) -> str:
+    letters = []
+    for test in job.tests:
+        letters.append(Verdict.NOT_RUN.value if ballot.hopeless else _cell(job, solution, test))
+        ballot.count(1, passed=letters[-1] == Verdict.PASS.value)
+    return "".join(letters)
 
 
 def _cell(job: CellJob, solution: str, test: str) -> str:
@@ -103,10 +120,11 @@ def _outcomes(job: CallJob, solution: str) -> Iterator[Outcome]:
 def _outcome(job: CallJob, names: dict[str, Any], call: Call) -> Outcome:
     try:
         arguments = wire.loads(wire.dumps(tuple(call.args)))
+        keywords = wire.loads(wire.dumps(dict(call.kwargs)))
         function = call.function or job.entry_point
         if function not in names:
             raise NameError(f"name {function!r} is not defined")
-        value = wire.loads(wire.dumps(names[function](*arguments)))
+        value = wire.loads(wire.dumps(names[function](*arguments, **keywords)))
     except BaseException as error:
         kind = next(k for k in type(error).__mro__ if getattr(builtins, k.__name__, None) is k)
         return Outcome(kind="raised", error=kind.__name__, message=str(error)[:500])

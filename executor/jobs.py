@@ -1,33 +1,28 @@
-"""One job on its way: distinct solutions and tests, what the cache knows, shards for the workers, the matrix."""
+"""The cells of one job on their way: distinct solutions and tests, what the cache knows, shards, the matrix."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 
-from executor.cache import VerdictCache, solution_key, test_key
-from executor.cells import CellShard, ShardCells, ShardReplies, Source
-from executor.classify import reply_value
-from executor.expressions import Raised, Stopped
-from executor.inside import wire
-from executor.model import CallJob, CellJob, Limits, Outcome, PassMatrix, RunStats, Verdict
-from executor.purity import look_at
+from executor.cache import ResultCache, draw, solution_key, test_key
+from executor.model import CellJob, Disagreement, Limits, PassMatrix, RunStats, Verdict
+from executor.purity import look_at, sendable
+from executor.shards import CellShard, ShardCells, Source
 
-__all__ = ["CellPlan", "call_texts", "outcome_rows", "sendable"]
+__all__ = ["CellPlan"]
 
 _SHARD = 16
 """Distinct solutions per shard: small enough to keep all workers busy to the end of a job."""
-_NOTEWORTHY_CPU_S = 0.05
-"""Faster calls are recorded as taking no time, so that equal outcomes are one object."""
 
 
 class CellPlan:
     """The cells of one job: which are known, which are to be run, where their verdicts go."""
 
-    def __init__(self, job: CellJob, limits: Limits, cache: VerdictCache | None) -> None:
+    def __init__(self, job: CellJob, limits: Limits, cache: ResultCache | None) -> None:
         self._job = job
         self._cache = cache
         solutions = [sendable(solution) for solution in job.solutions]
@@ -37,19 +32,24 @@ class CellPlan:
         texts: dict[str, int] = {}
         self._column_of = [texts.setdefault(sendable(test), len(texts)) for test in job.tests]
         self._tests = tuple(texts)
+        self._weights = np.bincount(self._column_of, minlength=len(texts))
         self._keys = [solution_key(key, job.entry_point, job.context, limits) for key in first]
         self._test_keys = [test_key(test) for test in self._tests]
         shape = (len(first), len(self._tests))
         self._letters = np.full(shape, ord(Verdict.NOT_RUN.value), dtype=np.uint8)
         self._modes = np.full(shape, ord("-"), dtype=np.uint8)
         self._run = np.zeros(shape, dtype=np.bool_)
+        self._audits: dict[tuple[int, int], str] = {}
         if cache is not None:
             self._recall(cache)
+        self._whole = self._letters != ord(Verdict.NOT_RUN.value)
+        """Cells known before this run."""
+        self._floor = self._best_of_whole_rows() if job.prune else None
         sources = {row: Source(solutions[i], facts[i].stateless) for i, row in reversed(list(enumerate(self._row_of)))}
-        self.shards, self._rows = self._make_shards(sources)
-        self.open_shards = len(self.shards)
+        self._shards, self._rows = self._make_shards(sources)
+        self.open_shards = len(self._shards)
 
-    def _recall(self, cache: VerdictCache) -> None:
+    def _recall(self, cache: ResultCache) -> None:
         column = {key: index for index, key in enumerate(self._test_keys)}
         for row, key in enumerate(self._keys):
             for test, (letter, mode) in cache.get(key).items():
@@ -57,30 +57,76 @@ class CellPlan:
                     self._letters[row, column[test]] = ord(letter)
                     self._modes[row, column[test]] = ord(mode)
 
+    def _votes(self, row: int) -> int:
+        return int(self._weights[self._letters[row] == ord(Verdict.PASS.value)].sum())
+
+    def _best_of_whole_rows(self) -> int:
+        rows = np.flatnonzero((self._letters != ord(Verdict.NOT_RUN.value)).all(axis=1))
+        return max((self._votes(int(row)) for row in rows), default=0)
+
     def _make_shards(self, sources: dict[int, Source]) -> tuple[list[CellShard], list[list[int]]]:
-        lacking = self._letters == ord(Verdict.NOT_RUN.value)
-        todo = [row for row in range(len(self._keys)) if lacking[row].any()]
+        audited = self._audited()
+        todo = [row for row in range(len(self._keys)) if audited[row] or not self._whole[row].all()]
+        if self._job.prune:
+            # The likeliest winner first, a solution that was sampled often: the sooner its votes are known the better.
+            copies = Counter(self._row_of)
+            todo.sort(key=lambda row: -copies[row])
         shards, rows = [], []
         for at in range(0, len(todo), _SHARD):
             part = todo[at : at + _SHARD]
-            wanted = tuple(tuple(int(test) for test in np.flatnonzero(lacking[row])) for row in part)
-            solutions = tuple(sources[row] for row in part)
-            shards.append(CellShard(self._job.entry_point, self._job.context, solutions, self._tests, wanted))
+            shards.append(
+                CellShard(
+                    entry_point=self._job.entry_point,
+                    context=self._job.context,
+                    solutions=tuple(sources[row] for row in part),
+                    tests=self._tests,
+                    wanted=tuple(tuple(np.flatnonzero(~self._whole[row]).tolist()) for row in part),
+                    audited=tuple(audited[row] for row in part),
+                    weights=tuple(self._weights.tolist()),
+                    votes=tuple(self._votes(row) for row in part),
+                )
+            )
             rows.append(part)
         return shards, rows
+
+    def _audited(self) -> list[tuple[int, ...]]:
+        """Tests to be audited per row: drawn by a hash of solution and test, so that every run draws the same."""
+        if not self._job.audit:
+            return [()] * len(self._keys)
+        bound = int(self._job.audit * (1 << 32))
+        may = ~self._whole | (self._modes == ord("l"))
+        return [
+            tuple(j for j, test in enumerate(self._test_keys) if may[i, j] and draw(key, test) < bound)
+            for i, key in enumerate(self._keys)
+        ]
+
+    def shard(self, number: int) -> CellShard:
+        """The work of one shard, with what is known by now of the votes to be beaten."""
+        return msgspec.structs.replace(self._shards[number], floor=self._floor)
+
+    def shards(self) -> Iterator[tuple[int, CellShard]]:
+        """Number and work of each shard, made when it is asked for."""
+        for number in range(len(self._shards)):
+            yield number, self.shard(number)
 
     def take(self, number: int, answer: ShardCells) -> None:
         """Enter a shard's verdicts and remember them."""
         found: dict[bytes, list[tuple[bytes, str, str]]] = {}
-        shard = self.shards[number]
-        for row, wanted, letters, modes in zip(self._rows[number], shard.wanted, answer.letters, answer.modes):
-            tests = list(wanted)
+        shard = self._shards[number]
+        for place, row in enumerate(self._rows[number]):
+            letters, modes = answer.letters[place], answer.modes[place]
+            tests = list(shard.wanted[place])
             self._letters[row, tests] = np.frombuffer(letters.encode("ascii"), dtype=np.uint8)
             self._modes[row, tests] = np.frombuffer(modes.encode("ascii"), dtype=np.uint8)
-            self._run[row, tests] = True
-            found[self._keys[row]] = [(self._test_keys[t], *cell) for t, *cell in zip(tests, letters, modes)]  # type: ignore[misc]
+            ran = [test for test, letter in zip(tests, letters) if letter != Verdict.NOT_RUN.value]
+            self._run[row, ran] = True
+            if len(ran) == len(tests) and self._floor is not None:
+                self._floor = max(self._floor, self._votes(row))
+            self._audits |= {(row, test): letter for test, letter in zip(shard.audited[place], answer.audits[place])}
+            cells = [(self._test_keys[t], letter, mode) for t, letter, mode in zip(tests, letters, modes)]
+            found[self._keys[row]] = [cell for cell in cells if cell[1] != Verdict.NOT_RUN.value]
         if self._cache is not None:
-            self._cache.put(found)
+            self._cache.put({key: cells for key, cells in found.items() if cells})
         self.open_shards -= 1
 
     def matrix(self, seconds: float) -> PassMatrix:
@@ -88,72 +134,29 @@ class CellPlan:
         index = np.ix_(self._row_of, self._column_of)
         letters = self._letters[index]
         counted = {mode: int(np.count_nonzero(self._run & (self._modes == ord(mode)))) for mode in "lsxa"}
-        run = int(np.count_nonzero(self._run))
+        audits = {cell: letter for cell, letter in self._audits.items() if letter != Verdict.NOT_RUN.value}
+        disagreements = tuple(self._disagreements(audits))
         stats = RunStats(
             cells=letters.size,
-            run=run,
-            cached=self._run.size - run,
+            run=int(np.count_nonzero(self._run)),
+            cached=int(np.count_nonzero(self._whole)),
             lifted=counted["l"],
             split=counted["s"],
             shared=counted["x"],
             assumed=counted["a"],
+            pruned=int(np.count_nonzero(self._letters == ord(Verdict.NOT_RUN.value))),
+            audited=len(audits),
+            disagreed=len(disagreements),
             unique_solutions=len(self._keys),
             unique_tests=len(self._tests),
             seconds=seconds,
         )
-        return PassMatrix(self._job.job_id, letters, self._modes[index] == ord("x"), stats)
+        return PassMatrix(self._job.job_id, letters, self._modes[index] == ord("x"), stats, disagreements)
 
-
-def sendable(source: str) -> str:
-    """Return the source, or, where it holds lone surrogates and so is no program at all, one that is none either."""
-    try:
-        source.encode("utf-8")
-    except UnicodeEncodeError:
-        return "\0"
-    return source
-
-
-def call_texts(job: CallJob) -> tuple[str, ...]:
-    """Requests of a job's calls as JSON texts.
-
-    Raises:
-        TypeError: an argument is no plain data.
-    """
-    texts = []
-    for number, call in enumerate(job.calls):
-        if not wire.is_plain(call.args):
-            raise TypeError(f"{job.job_id}: call {number} has an argument that is no plain data")
-        request = [call.function, wire.encode(tuple(call.args)), wire.encode({})]
-        texts.append(json.dumps(request, separators=(",", ":")))
-    return tuple(texts)
-
-
-def outcome_rows(answer: ShardReplies) -> list[tuple[Outcome, ...]]:
-    """Decode a shard's answers. Equal frames become one object."""
-    known: dict[tuple[bytes, str, float], Outcome] = {}
-    rows = []
-    for replies in answer.answers:
-        row = []
-        for frame, letter, cpu_s in replies:
-            key = (frame, letter, cpu_s if cpu_s >= _NOTEWORTHY_CPU_S else 0.0)
-            if key not in known:
-                known[key] = _outcome(*key)
-            row.append(known[key])
-        rows.append(tuple(row))
-    return rows
-
-
-def _outcome(frame: bytes, letter: str, cpu_s: float) -> Outcome:
-    if letter:
-        return Outcome(kind="stopped", verdict=Verdict(letter), cpu_s=cpu_s)
-    try:
-        return Outcome(kind="value", value=reply_value(frame), cpu_s=cpu_s)
-    except Raised as raised:
-        return Outcome(kind="raised", error=raised.kind.__name__, message=_message(frame), cpu_s=cpu_s)
-    except Stopped as stopped:
-        return Outcome(kind="stopped", verdict=Verdict(stopped.letter), cpu_s=cpu_s)
-
-
-def _message(frame: bytes) -> str:
-    reply: Sequence[Any] = json.loads(frame)
-    return str(reply[2])[:500]
+    def _disagreements(self, audits: dict[tuple[int, int], str]) -> Iterator[Disagreement]:
+        for (row, column), letter in sorted(audits.items()):
+            lifted = chr(self._letters[row, column])
+            if letter != lifted:
+                yield Disagreement(
+                    self._row_of.index(row), self._column_of.index(column), Verdict(lifted), Verdict(letter)
+                )

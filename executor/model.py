@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from types import TracebackType
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ __all__ = [
     "Call",
     "CallJob",
     "CellJob",
+    "Disagreement",
     "Executor",
     "Limits",
     "Outcome",
@@ -53,6 +54,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_timeouts: int | None = 3
     """After this many timed-out calls the rest of a solution's cells are TIMEOUT without a run, and counted so; None
     runs them all."""
+    patience: float = 0.125
+    """Share of ``cpu_s`` that each later call of a solution gets once one of its calls has timed out: what loops on one
+    input mostly loops on others. 1 gives all calls the same."""
 
     def __post_init__(self) -> None:
         _check("cpu_s", self.cpu_s, 0.01, 3600)
@@ -61,6 +65,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         _check("output_kb", self.output_kb, 1, 65_536)
         if self.max_timeouts is not None:
             _check("max_timeouts", self.max_timeouts, 1, 1_000_000)
+        _check("patience", self.patience, 0.001, 1.0)
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
@@ -81,6 +86,13 @@ class CellJob(Struct, frozen=True, kw_only=True):
     """M sources: ``unittest.TestCase`` classes or bare assert statements, without imports of the solution."""
     context: str = ""
     """Trusted source whose other definitions tests may use (imports and helpers of the problem's prompt)."""
+    prune: bool = False
+    """Leave cells NOT_RUN that cannot change which solutions pass the most tests, nor their rows, which are whole."""
+    audit: float = 0.0
+    """Share of the lifted cells, from 0 to 1, to be run the slow way as well; see :attr:`PassMatrix.disagreements`."""
+
+    def __post_init__(self) -> None:
+        _check(f"audit of {self.job_id}", self.audit, 0.0, 1.0)
 
 
 class Call(Struct, frozen=True):
@@ -90,6 +102,8 @@ class Call(Struct, frozen=True):
     """Positional arguments: numbers, strings, bytes, lists, tuples, dicts, sets, None, nested."""
     function: str = ""
     """Name of the function; empty means the job's entry point."""
+    kwargs: Mapping[str, Any] = {}
+    """Arguments by name."""
 
 
 class CallJob(Struct, frozen=True, kw_only=True):
@@ -145,6 +159,12 @@ class RunStats(Struct, frozen=True):
     """Executed cells whose test had to share one process with the solution (their verdict could be forged)."""
     assumed: int = 0
     """Cells that are TIMEOUT without a run: their solution had used up ``Limits.max_timeouts``."""
+    pruned: int = 0
+    """Cells, one per distinct solution and test, that were not run because they could not change the vote."""
+    audited: int = 0
+    """Lifted cells that were run the slow way as well."""
+    disagreed: int = 0
+    """Those among them whose two verdicts differ."""
     unique_solutions: int = 0
     unique_tests: int = 0
     seconds: float = 0.0
@@ -152,6 +172,17 @@ class RunStats(Struct, frozen=True):
     def __add__(self, other: RunStats) -> RunStats:
         names = self.__struct_fields__
         return RunStats(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
+class Disagreement(Struct, frozen=True):
+    """A cell whose verdict from the call table is another than that of the test run as a program."""
+
+    solution: int
+    """Index of the first solution of its kind."""
+    test: int
+    """Index of the first test of its kind."""
+    lifted: Verdict
+    program: Verdict
 
 
 class PassMatrix(Struct, frozen=True, eq=False):
@@ -165,6 +196,8 @@ class PassMatrix(Struct, frozen=True, eq=False):
     letters: NDArray[np.uint8]
     shared: NDArray[np.bool_]
     stats: RunStats = RunStats()
+    disagreements: tuple[Disagreement, ...] = ()
+    """What the audit found. The matrix holds the lifted verdicts."""
 
     @classmethod
     def from_rows(cls, job_id: str, rows: Iterable[str], tests: int | None = None) -> PassMatrix:

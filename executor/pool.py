@@ -7,21 +7,19 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from executor.bwrap import box_plan
-from executor.cache import VerdictCache
-from executor.cells import CallShard, ShardCells, ShardReplies, Source
+from executor.cache import ResultCache
+from executor.call_jobs import CallPlan
 from executor.crew import Crew
-from executor.jobs import CellPlan, call_texts, outcome_rows, sendable
+from executor.jobs import CellPlan
 from executor.model import CallJob, CellJob, Limits, Outputs, PassMatrix
-from executor.purity import look_at
 from executor.worker import Setup
 
 __all__ = ["LocalExecutor", "open_executor"]
 
-_CALL_CHUNK = 8
-"""Solutions per shard of calls."""
+_Plan = TypeVar("_Plan", CellPlan, CallPlan)
 
 
 class LocalExecutor:
@@ -30,7 +28,7 @@ class LocalExecutor:
     def __init__(self, *, workers: int = 0, limits: Limits | None = None, cache: Path | None = None) -> None:
         """Args:
         workers: worker processes, each with boxes of its own; 0 means one per core this process may use.
-        cache: folder of the verdict cache; None keeps no verdicts.
+        cache: folder of the cache of results; None keeps none.
 
         Raises:
             CacheError: the cache cannot be used.
@@ -39,72 +37,39 @@ class LocalExecutor:
         self.limits = limits or Limits()
         self.workers = workers or len(os.sched_getaffinity(0))
         self._crew = Crew(self.workers, Setup(box_plan(), self.limits))
-        self._cache = None if cache is None else VerdictCache(cache)
+        self._cache = None if cache is None else ResultCache(cache)
 
     def run(self, jobs: Iterable[CellJob]) -> Iterator[PassMatrix]:
         """Yield one matrix per job, as jobs finish. Raises SandboxError, CacheError."""
-        plans: dict[int, tuple[CellPlan, float]] = {}
-        pending = iter(enumerate(jobs))
-        done: list[PassMatrix] = []
+        for plan, seconds in self._carry_out(CellPlan(job, self.limits, self._cache) for job in jobs):
+            yield plan.matrix(seconds)
+
+    def call(self, jobs: Iterable[CallJob]) -> Iterator[Outputs]:
+        """Yield the outputs of each job, as jobs finish. Raises SandboxError, CacheError."""
+        for plan, _ in self._carry_out(CallPlan(job, self.limits, self._cache) for job in jobs):
+            yield plan.outputs()
+
+    def _carry_out(self, plans: Iterator[_Plan]) -> Iterator[tuple[_Plan, float]]:
+        """Have the crew work off the plans; yield each with its seconds when all its shards are back."""
+        ready: list[tuple[_Plan, float]] = []
 
         def tickets() -> Iterator[tuple[Any, Any]]:
-            for number, job in pending:
-                plan = CellPlan(job, self.limits, self._cache)
-                plans[number] = (plan, time.monotonic())
+            for plan in plans:
+                started = time.monotonic()
                 if plan.open_shards == 0:
-                    done.append(plan.matrix(time.monotonic() - plans.pop(number)[1]))
+                    ready.append((plan, 0.0))
                     yield None, None
-                for shard_number, shard in enumerate(plan.shards):
-                    yield (number, shard_number), shard
+                for number, shard in plan.shards():
+                    yield (plan, number, started), shard
 
         for ticket, answer in self._crew.map(tickets()):
             if ticket is not None:
-                number, shard_number = ticket
-                plan, started = plans[number]
-                assert isinstance(answer, ShardCells)
-                plan.take(shard_number, answer)
+                plan, number, started = ticket
+                plan.take(number, answer)
                 if plan.open_shards == 0:
-                    del plans[number]
-                    done.append(plan.matrix(time.monotonic() - started))
-            while done:
-                yield done.pop(0)
-        yield from done
-
-    def call(self, jobs: Iterable[CallJob]) -> Iterator[Outputs]:
-        """Yield the outputs of each job, as jobs finish. Raises SandboxError."""
-        rows: dict[int, list[Any]] = {}
-        open_jobs: dict[int, tuple[CallJob, list[int], int]] = {}
-
-        def tickets() -> Iterator[tuple[Any, Any]]:
-            for number, job in enumerate(jobs):
-                solutions = [sendable(solution) for solution in job.solutions]
-                facts = [look_at(solution) for solution in solutions]
-                first = {fact.key: index for index, fact in reversed(list(enumerate(facts)))}
-                unique = sorted(first.values())
-                places = {facts[index].key: place for place, index in enumerate(unique)}
-                rows[number] = [None] * len(unique)
-                open_jobs[number] = (job, [places[fact.key] for fact in facts], len(unique))
-                texts = call_texts(job)
-                if not unique:
-                    yield (number, 0, 0), None
-                for at in range(0, len(unique), _CALL_CHUNK):
-                    sources = [Source(solutions[i], facts[i].stateless) for i in unique[at : at + _CALL_CHUNK]]
-                    yield (
-                        (number, at, len(sources)),
-                        CallShard(job.entry_point, tuple(sources), texts, job.limits, job.in_order),
-                    )
-
-        for (number, at, count), answer in self._crew.map(tickets()):
-            job, places, left = open_jobs[number]
-            if count:
-                assert isinstance(answer, ShardReplies)
-                rows[number][at : at + count] = outcome_rows(answer)
-            if left > count:
-                open_jobs[number] = (job, places, left - count)
-                continue
-            del open_jobs[number]
-            table = rows.pop(number)
-            yield Outputs(job.job_id, tuple(table[place] for place in places))
+                    ready.append((plan, time.monotonic() - started))
+            while ready:
+                yield ready.pop(0)
 
     def close(self) -> None:
         """End the workers and their boxes. Idempotent."""

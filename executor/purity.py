@@ -7,7 +7,7 @@ import hashlib
 
 from msgspec import Struct
 
-__all__ = ["LARGEST_PARSED", "SolutionFacts", "defined_names", "look_at", "parse"]
+__all__ = ["LARGEST_PARSED", "SolutionFacts", "defined_names", "look_at", "parse", "sendable"]
 
 LARGEST_PARSED = 200_000
 """Characters of source that are parsed on the host; longer texts are judged in the box without a look."""
@@ -162,3 +162,12 @@ def defined_names(source: str) -> frozenset[str]:
                 part.id for part in ast.walk(node) if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)
             }
     return frozenset(names)
+
+
+def sendable(source: str) -> str:
+    """Return the source, or, where it holds lone surrogates and so is no program at all, one that is none either."""
+    try:
+        source.encode("utf-8")
+    except UnicodeEncodeError:
+        return "\0"
+    return source

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from executor.box import Box, Replies
+from executor.budget import Budget
 from executor.classify import end_letter, load_failure, verdict_of
 from executor.errors import BoxDied, SandboxError
 from executor.inside.judge import ANSWER, STOPPED
@@ -23,7 +24,6 @@ from executor.purity import defined_names
 __all__ = ["Answer", "Sessions"]
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 _IDLE_FACTOR = 10
 """A conversation may be idle for this many times the CPU time it used, beside its wall limit: machines are loaded."""
 SAFE_MODULES = frozenset(
@@ -48,6 +48,16 @@ class Answer(Struct, frozen=True):
     """Not made: the solution had used up its timeouts."""
 
 
+class _Task(Struct, frozen=True):
+    """One solution and one test."""
+
+    source: str
+    entry_point: str
+    context: str
+    test: str
+    limits: Limits
+
+
 class Sessions:
     """Two boxes: one in which solutions run, one in which tests do. They cannot see each other.
 
@@ -58,8 +68,8 @@ class Sessions:
         self._limits = limits
         self._solutions = Box(plan, limits)
         self._judges = Box(plan, limits)
-        self._loaded: tuple[str, str] | None = None
-        """Source and entry point of the solution whose process is alive and may serve further tests."""
+        self._loaded: tuple[str, str, Limits] | None = None
+        """Source, entry point and limits of the solution whose process is alive and may serve further tests."""
         self._exports: dict[str, Any] = {}
 
     def close(self) -> None:
@@ -68,62 +78,82 @@ class Sessions:
         self._judges.close()
         self._loaded = None
 
-    def batch(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits | None = None) -> list[Answer]:
-        """Make calls of one solution, in as few processes as they allow; one answer per call, in order.
+    def stream(
+        self, source: str, entry_point: str, calls: Sequence[str], budget: Budget, chunk: int = 0
+    ) -> Iterator[Answer]:
+        """Make calls of one solution, in as few processes as they allow; yield one answer per call, in order.
 
-        ``calls`` are requests' JSON texts, ``[function, arguments, keywords]``.
+        Whoever has seen enough stops taking answers. Until then no other method may be used.
+
+        Args:
+            calls: requests' JSON texts, ``[function, arguments, keywords]``.
+            budget: limits the calls, and is told of those that do not come back.
+            chunk: calls made ahead of the answers that are taken; 0: all of them.
         """
+        taken = 0
         try:
-            return self._batch(source, entry_point, calls, limits or self._limits)
+            for answer in self._stream(source, entry_point, calls, budget, chunk or len(calls)):
+                taken += 1
+                yield answer
         except BoxDied as error:
-            _log.warning("a box died under a batch of %d calls, they run one by one: %s", len(calls), error)
-            return [self._alone(source, entry_point, call, limits or self._limits) for call in calls]
+            _log.warning("a box died under %d calls, they run one by one: %s", len(calls) - taken, error)
+            for call in calls[taken:]:
+                yield self._alone(source, entry_point, call, budget)
 
-    def _alone(self, source: str, entry_point: str, call: str, limits: Limits) -> Answer:
+    def _alone(self, source: str, entry_point: str, call: str, budget: Budget) -> Answer:
         try:
-            return self._batch(source, entry_point, [call], limits)[0]
+            return next(self._stream(source, entry_point, [call], budget, 1))
         except BoxDied:
             self._check_canary()
             return Answer(letter="R")
 
-    def _batch(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits) -> list[Answer]:
+    def _stream(
+        self, source: str, entry_point: str, calls: Sequence[str], budget: Budget, chunk: int
+    ) -> Iterator[Answer]:
         self._loaded = None
         self._solutions.start()
-        answers: list[Answer] = []
-        timeouts, limit = 0, limits.max_timeouts
-        while len(answers) < len(calls):
-            rest = calls[len(answers) :]
-            payload = self._payload(source, entry_point, rest, limits)
-            replies = self._solutions.start_child("solution", payload, 1 + len(rest), limits)
+        taken = 0
+        while taken < len(calls):
+            ahead = calls[taken : taken + chunk]
+            payload = self._payload(source, entry_point, ahead, budget.limits)
+            replies = self._solutions.start_child("solution", payload, 1 + len(ahead), budget.limits)
             letter = load_failure(replies.frames[0])[0] if replies.frames else end_letter(replies)
             if letter:
-                return answers + [Answer(letter=letter, loading=True)] * len(rest)
-            answers += [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames[1:], replies.cpu_s[1:])]
-            if replies.end == "alive":
-                break
-            letter = end_letter(replies)
-            answers.append(Answer(letter=letter))
-            timeouts += 1
-            if limit is not None and timeouts >= limit:
-                answers += [Answer(letter=letter, assumed=True)] * (len(calls) - len(answers))
-        return answers
+                yield from [Answer(letter=letter, loading=True)] * (len(calls) - taken)
+                return
+            answers = [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames[1:], replies.cpu_s[1:])]
+            while True:
+                yield from answers
+                taken += len(answers)
+                if replies.end != "alive" or taken == len(calls):
+                    break
+                ahead = calls[taken : taken + chunk]
+                replies = self._solutions.ask(_many(ahead), len(ahead))
+                answers = [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames, replies.cpu_s)]
+            if replies.end != "alive":
+                letter = end_letter(replies)
+                budget.note(letter)
+                yield Answer(letter=letter)
+                taken += 1
+                if budget.spent:
+                    yield from [Answer(letter=letter, assumed=True)] * (len(calls) - taken)
+                    return
 
-    def _payload(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits | None = None) -> bytes:
+    def _payload(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits) -> bytes:
         head = json.dumps(
-            {"source": source, "entry_point": entry_point, "limit": (limits or self._limits).output_kb * 1024},
-            separators=(",", ":"),
+            {"source": source, "entry_point": entry_point, "limit": limits.output_kb * 1024}, separators=(",", ":")
         )
-        # Requests are JSON texts already: [function, arguments, keywords] becomes [..., copy_back=false].
-        return f'{head[:-1]},"calls":[{",".join(call[:-1] + ",false]" for call in calls)}]}}'.encode("ascii")
+        return head[:-1].encode("ascii") + b',"calls":' + _many(calls) + b"}"
 
     def judge(
-        self, source: str, entry_point: str, context: str, test: str, program: Program, *, reuse: bool
+        self, source: str, entry_point: str, context: str, test: str, program: Program, budget: Budget, *, reuse: bool
     ) -> tuple[str, bool]:
         """Run a test that is a program. Returns its letter, and whether it shared a process with the solution.
 
         ``reuse``: the solution keeps no state, so one process of it may serve several tests.
         """
-        return self._twice(lambda: self._judge(source, entry_point, context, test, program, reuse))
+        task = _Task(source, entry_point, context, test, budget.limits)
+        return self._twice(lambda: self._judge(task, program, reuse))
 
     def _twice(self, run: Callable[[], tuple[str, bool]]) -> tuple[str, bool]:
         """Run a cell; if a box dies under it, run it alone once more; only then blame it."""
@@ -147,61 +177,63 @@ class Sessions:
         self.close()
         try:
             self._solutions.start()
-            payload = self._payload(_CANARY, "canary", ['["",{"t":[1]},{"d":[]}]'])
+            payload = self._payload(_CANARY, "canary", ['["",{"t":[1]},{"d":[]}]'], self._limits)
             replies = self._solutions.start_child("solution", payload, 2)
         except BoxDied as error:
             raise SandboxError(f"the sandbox does not hold an ordinary program: {error}") from error
         if replies.frames[1:] != (b'["v",2]',):
             raise SandboxError(f"the sandbox gave {replies.frames!r} for a known program; run: coderm doctor")
 
-    def _judge(
-        self, source: str, entry_point: str, context: str, test: str, program: Program, reuse: bool
-    ) -> tuple[str, bool]:
+    def _judge(self, task: _Task, program: Program, reuse: bool) -> tuple[str, bool]:
         if program.same_process:
-            return self._shared(source, entry_point, context, test), True
-        letter = self._load(source, entry_point, reuse)
+            return self._shared(task), True
+        letter = self._load(task, reuse)
         if letter:
             return letter, False
         wanted = set(program.names) - set(PRELUDE)
-        if wanted & self._exports["classes"] - defined_names(context):
-            return self._shared(source, entry_point, context, test), True
-        task = {
-            "test": test,
-            "entry_point": entry_point,
-            "context": context,
-            "functions": sorted(wanted & self._exports["functions"]),
+        if wanted & self._exports["classes"] - defined_names(task.context):
+            return self._shared(task), True
+        functions = sorted(wanted & self._exports["functions"])
+        payload = {
+            "test": task.test,
+            "entry_point": task.entry_point,
+            "context": task.context,
+            "functions": functions,
             "modules": sorted(name for name in wanted & SAFE_MODULES if self._exports["modules"].get(name) == name),
         }
-        letter = self._converse(self._judges.start_child("judge", json.dumps(task).encode("ascii"), 1))
+        judge = self._judges.start_child("judge", json.dumps(payload).encode("ascii"), 1, task.limits)
+        letter = self._converse(judge, task.limits)
         if not reuse:
             self._loaded = None
         if letter == "shared":
-            return self._shared(source, entry_point, context, test), True
+            return self._shared(task), True
         # A helper of the solution's in the test is a judge in its own cause: marked like a shared process.
-        return letter, bool(task["functions"])
+        return letter, bool(functions)
 
-    def _load(self, source: str, entry_point: str, reuse: bool) -> str:
+    def _load(self, task: _Task, reuse: bool) -> str:
         """Have a process of the solution ready; a letter where it cannot be loaded."""
-        if reuse and self._loaded == (source, entry_point):
+        wanted = (task.source, task.entry_point, task.limits)
+        if reuse and self._loaded == wanted:
             return ""
         self._loaded = None
-        replies = self._solutions.start_child("solution", self._payload(source, entry_point, []), 1)
+        payload = self._payload(task.source, task.entry_point, [], task.limits)
+        replies = self._solutions.start_child("solution", payload, 1, task.limits)
         if not replies.frames:
             return end_letter(replies)
         letter, self._exports = load_failure(replies.frames[0])
         if not letter:
-            self._loaded = (source, entry_point)
+            self._loaded = wanted
         return letter
 
-    def _converse(self, judge: Replies) -> str:
+    def _converse(self, judge: Replies, limits: Limits) -> str:
         """Carry the judge's calls to the solution and its answers back, until the verdict."""
         judge_cpu = solution_cpu = 0.0
-        deadline = time.monotonic() + 3 * self._limits.wall_s
+        deadline = time.monotonic() + 3 * limits.wall_s
         while judge.frames:
             judge_cpu += sum(judge.cpu_s)
             busy = judge_cpu + solution_cpu
             overdue = time.monotonic() > deadline + _IDLE_FACTOR * busy
-            if overdue or max(judge_cpu, solution_cpu) > self._limits.cpu_s:
+            if overdue or max(judge_cpu, solution_cpu) > limits.cpu_s:
                 self._judges.stop_child()
                 return "T"
             request = _call_of(judge.frames[0])
@@ -216,14 +248,20 @@ class Sessions:
                 judge = self._judges.ask(STOPPED + end_letter(replies).encode("ascii"))
         return end_letter(judge)
 
-    def _shared(self, source: str, entry_point: str, context: str, test: str) -> str:
+    def _shared(self, task: _Task) -> str:
         self._loaded = None
-        task = {"source": source, "entry_point": entry_point, "context": context, "test": test}
-        payload = json.dumps(task).encode("ascii")
-        replies = self._solutions.start_child("shared", payload, 1)
+        payload = json.dumps(
+            {"source": task.source, "entry_point": task.entry_point, "context": task.context, "test": task.test}
+        )
+        replies = self._solutions.start_child("shared", payload.encode("ascii"), 1, task.limits)
         letter = verdict_of(replies.frames[0]) if replies.frames else end_letter(replies)
         self._solutions.stop_child()
         return letter
+
+
+def _many(calls: Sequence[str]) -> bytes:
+    """A list of requests; each is a JSON text, [function, arguments, keywords], and gets its copy_back=false."""
+    return f"[{','.join(call[:-1] + ',false]' for call in calls)}]".encode("ascii")
 
 
 def _call_of(frame: bytes) -> bytes | None:

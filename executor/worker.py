@@ -14,12 +14,13 @@ import threading
 import msgspec
 from msgspec import Struct
 
-from executor.cells import CallShard, CellRunner, CellShard, ShardCells, ShardReplies
+from executor.cells import CellRunner
 from executor.errors import SandboxError
 from executor.inside.frames import pack, read_frame, write_all
 from executor.model import Limits
 from executor.policy import BoxPlan
 from executor.sessions import Sessions
+from executor.shards import CallShard, CellShard, ShardCells, ShardReplies
 
 __all__ = ["Failure", "Request", "Response", "Setup", "main"]
 

@@ -1,4 +1,4 @@
-"""``coderm cache``: what the cache of verdicts holds, and forgetting it."""
+"""``coderm cache``: what the cache of results holds, and forgetting it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="The cache of verdicts on disk. The same solution, test, limits and interpreter are never run twice.",
+    help="The cache of results on disk. The same solution, test or calls, limits and interpreter are never run twice.",
     no_args_is_help=True,
 )
 
@@ -23,26 +23,29 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     import msgspec
 
     from coderm_tasks.places import cache_folder
-    from executor.cache import VerdictCache
+    from executor.cache import ResultCache
 
-    with VerdictCache(cache_folder()) as cache:
+    with ResultCache(cache_folder()) as cache:
         found = cache.info()
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
     else:
-        typer.echo(f"{found.path}: {found.cells:,} verdicts of {found.rows:,} solutions, {found.bytes / 2**20:.1f} MiB")
+        typer.echo(
+            f"{found.path}: {found.cells:,} verdicts, outputs of {found.replies:,} solutions, "
+            f"{found.bytes / 2**20:.1f} MiB"
+        )
 
 
 @app.command()
 def clear() -> None:
-    """Forget all verdicts.
+    """Forget all verdicts and outputs.
 
     Example: coderm cache clear
     """
     from coderm_tasks.places import cache_folder
-    from executor.cache import VerdictCache
+    from executor.cache import ResultCache
 
-    with VerdictCache(cache_folder()) as cache:
-        cells = cache.info().cells
+    with ResultCache(cache_folder()) as cache:
+        held = cache.info()
         cache.clear()
-    typer.echo(f"{cells:,} verdicts forgotten")
+    typer.echo(f"{held.cells:,} verdicts and the outputs of {held.replies:,} solutions forgotten")

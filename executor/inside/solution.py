@@ -104,5 +104,8 @@ def serve(payload: bytes) -> None:
     write_all(4, pack(_dump(["ok", exports(module)], limit)))
     for call in task["calls"]:
         write_all(4, pack(_dump(answer(module, entry_point, call), limit)))
-    while (request := read_frame(3)) is not None:
-        write_all(4, pack(_dump(answer(module, entry_point, json.loads(request)), limit)))
+    while (frame := read_frame(3)) is not None:
+        request = json.loads(frame)
+        # One call, which starts with its function's name, or a list of them.
+        for call in request if type(request[0]) is list else (request,):
+            write_all(4, pack(_dump(answer(module, entry_point, call), limit)))

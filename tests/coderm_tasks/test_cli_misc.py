@@ -15,7 +15,7 @@ from coderm_tasks import cli
 from coderm_tasks.cli import build_app, main
 from coderm_tasks.errors import InputError
 from executor import SandboxMissing
-from executor.cache import VerdictCache
+from executor.cache import ResultCache
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -99,7 +99,7 @@ def test_the_cache_can_be_looked_at_and_cleared(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with VerdictCache(tmp_path / "coderm-tasks") as cache:
+    with ResultCache(tmp_path / "coderm-tasks") as cache:
         cache.put({b"s" * 20: [(b"t" * 12, "P", "l"), (b"u" * 12, "F", "l")]})
     assert main(["cache", "info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["cells"] == 2

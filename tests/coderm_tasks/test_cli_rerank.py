@@ -17,7 +17,7 @@ import pytest
 
 from coderm_tasks.cli import main
 from executor import SandboxMissing
-from executor.cache import VerdictCache
+from executor.cache import ResultCache
 from executor.doctor import require_sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -364,7 +364,7 @@ def cached_cells(folder: Path) -> int:
     place = folder / "cache" / "coderm-tasks"
     if not place.is_dir():
         return 0
-    with VerdictCache(place) as cache:
+    with ResultCache(place) as cache:
         return cache.info().cells
 
 

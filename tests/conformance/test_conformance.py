@@ -232,3 +232,18 @@ def test_closing_twice_is_closing_once(name: str) -> None:
     assert run(opened, [ADD], [PASSES]).rows() == ["P"]
     opened.close()
     opened.close()
+
+
+def test_arguments_by_name_reach_the_function(executor: Executor) -> None:
+    outputs = call(executor, ["def f(x, y=0):\n    return (x, y)\n"], Call((1,), kwargs={"y": [2]}), Call((1,)))
+    assert [outcome.value for outcome in outputs.outcomes[0]] == [(1, [2]), (1, 0)]
+
+
+def test_pruning_keeps_the_rows_of_the_winners_whole(executor: Executor) -> None:
+    tests = tuple(f"assert f({number}) == {number + 1}" for number in range(30))
+    (matrix,) = executor.run(
+        [CellJob(job_id="job", entry_point="f", solutions=(ADD, ADD, SAME), tests=tests, prune=True)]
+    )
+    assert matrix.rows()[:2] == ["P" * 30] * 2
+    assert set(matrix.rows()[2]) == {"F", "-"}
+    assert matrix.stats.pruned == matrix.rows()[2].count("-")

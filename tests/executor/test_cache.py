@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from executor.cache import VerdictCache, solution_key, test_key
+from executor import Call, CallJob, open_executor
+from executor.cache import ResultCache, calls_key, solution_key, test_key
 from executor.errors import CacheError
 from executor.model import Limits
 
@@ -19,10 +20,10 @@ del test_key  # pytest would collect it
 
 def test_what_was_put_is_found_again(tmp_path: Path) -> None:
     first, second = key_of_test("assert 1"), key_of_test("assert 2")
-    with VerdictCache(tmp_path) as cache:
+    with ResultCache(tmp_path) as cache:
         cache.put({KEY: [(first, "P", "l")]})
         cache.put({KEY: [(second, "T", "s")]})
-    with VerdictCache(tmp_path) as cache:
+    with ResultCache(tmp_path) as cache:
         assert cache.get(KEY) == {first: ("P", "l"), second: ("T", "s")}
         assert cache.get(b"other") == {}
         assert cache.info().cells == 2
@@ -36,6 +37,8 @@ def test_what_was_put_is_found_again(tmp_path: Path) -> None:
         solution_key("abc", "f", "import math", Limits()),
         solution_key("abc", "f", "", Limits(cpu_s=3)),
         solution_key("abc", "f", "", Limits(memory_mb=2048)),
+        solution_key("abc", "f", "", Limits(patience=0.5)),
+        calls_key("abc", "f", b"", Limits(), False),
     ],
 )
 def test_everything_that_decides_a_verdict_is_part_of_its_key(other: bytes) -> None:
@@ -43,14 +46,14 @@ def test_everything_that_decides_a_verdict_is_part_of_its_key(other: bytes) -> N
 
 
 def test_clearing_forgets_everything(tmp_path: Path) -> None:
-    with VerdictCache(tmp_path) as cache:
+    with ResultCache(tmp_path) as cache:
         cache.put({KEY: [(key_of_test("a"), "P", "l")]})
         cache.clear()
         assert cache.info().cells == 0
 
 
 def _write(folder: Path, number: int) -> None:
-    with VerdictCache(folder) as cache:
+    with ResultCache(folder) as cache:
         for index in range(50):
             cache.put({KEY: [(key_of_test(f"{number}-{index}"), "P", "l")]})
 
@@ -63,36 +66,75 @@ def test_several_writers_lose_nothing(tmp_path: Path) -> None:
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
-    with VerdictCache(tmp_path) as cache:
+    with ResultCache(tmp_path) as cache:
         assert len(cache.get(KEY)) == 150
 
 
 def test_a_file_that_is_no_cache_is_named_with_the_remedy(tmp_path: Path) -> None:
-    with VerdictCache(tmp_path) as cache:
+    with ResultCache(tmp_path) as cache:
         path = cache.path
     path.write_bytes(b"something else entirely" * 100)
-    with pytest.raises(CacheError, match=r"verdicts-1\.sqlite3 cannot be used .* --no-cache"):
-        VerdictCache(tmp_path)
+    with pytest.raises(CacheError, match=r"results-\d\.sqlite3 cannot be used .* --no-cache"):
+        ResultCache(tmp_path)
 
 
 def test_a_full_disk_is_named_and_keeps_what_was_there(tmp_path: Path) -> None:
-    with VerdictCache(tmp_path) as cache:
+    with ResultCache(tmp_path) as cache:
         cache.put({KEY: [(key_of_test("a"), "P", "l")]})
         pages = cache._database.execute("PRAGMA page_count").fetchone()[0]
         cache._database.execute(f"PRAGMA max_page_count={pages}")
         with pytest.raises(CacheError, match="full"):
             cache.put({KEY: [(key_of_test(str(number)), "P", "l") for number in range(10_000)]})
-    with VerdictCache(tmp_path) as cache:
+    with ResultCache(tmp_path) as cache:
         assert cache.get(KEY) == {key_of_test("a"): ("P", "l")}
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match="cannot be used"):
-        VerdictCache(tmp_path / "file" / "below")
+        ResultCache(tmp_path / "file" / "below")
 
 
 def test_the_file_is_an_ordinary_database(tmp_path: Path) -> None:
-    with VerdictCache(tmp_path) as cache:
+    with ResultCache(tmp_path) as cache:
         path = cache.path
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_replies_are_found_again_and_counted(tmp_path: Path) -> None:
+    key = calls_key("abc", "f", b"digest", Limits(), True)
+    replies = ((b'["v",1]', "", 0.25), (b"", "T", 1.0))
+    with ResultCache(tmp_path) as cache:
+        cache.put_replies({key: replies})
+    with ResultCache(tmp_path) as cache:
+        assert cache.get_replies(key) == replies
+        assert cache.get_replies(calls_key("abc", "f", b"digest", Limits(), False)) is None
+        assert cache.info().replies == 1
+        cache.clear()
+        assert cache.get_replies(key) is None
+
+
+def test_a_row_of_replies_that_makes_no_sense_is_as_good_as_none(tmp_path: Path) -> None:
+    key = calls_key("abc", "f", b"digest", Limits(), True)
+    with ResultCache(tmp_path) as cache:
+        cache._insert("INSERT INTO replies VALUES (?, ?)", [(key, b"not packed")])
+        assert cache.get_replies(key) is None
+
+
+def test_calls_are_made_once(tmp_path: Path) -> None:
+    job = CallJob(
+        job_id="j", entry_point="f", solutions=("def f(x):\n    return [x]\n",), calls=(Call((1,)), Call((2,)))
+    )
+    with open_executor(workers=1, cache=tmp_path) as executor:
+        (first,) = executor.call([job])
+        executor._crew.close()  # whoever would make a call now fails
+        (second,) = executor.call([job])
+    assert [outcome.value for outcome in first.outcomes[0]] == [[1], [2]]
+    assert second == first
+
+
+def test_clearing_also_removes_what_other_versions_left(tmp_path: Path) -> None:
+    (tmp_path / "verdicts-1.sqlite3").write_bytes(b"old")
+    with ResultCache(tmp_path) as cache:
+        cache.clear()
+    assert not (tmp_path / "verdicts-1.sqlite3").exists()

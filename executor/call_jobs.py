@@ -1,0 +1,125 @@
+"""The calls of one job on their way: distinct solutions, what the cache knows, shards, the outputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from executor.cache import ResultCache, calls_key
+from executor.classify import reply_value
+from executor.expressions import Raised, Stopped
+from executor.inside import wire
+from executor.model import CallJob, Limits, Outcome, Outputs, Verdict
+from executor.purity import look_at, sendable
+from executor.shards import CallShard, ShardReplies, Source
+
+__all__ = ["CallPlan", "call_texts"]
+
+_SHARD = 8
+"""Distinct solutions per shard."""
+_NOTEWORTHY_CPU_S = 0.05
+"""Faster calls are recorded as taking no time, so that equal outcomes are one object."""
+
+Reply = tuple[bytes, str, float]
+"""Frame (untrusted), letter, CPU seconds."""
+
+
+class CallPlan:
+    """The calls of one job on each distinct solution: which are known, which are to be made, where outcomes go."""
+
+    def __init__(self, job: CallJob, limits: Limits, cache: ResultCache | None) -> None:
+        self._job = job
+        self._cache = cache
+        solutions = [sendable(solution) for solution in job.solutions]
+        facts = [look_at(solution) for solution in solutions]
+        first: dict[str, int] = {}
+        self._row_of = [first.setdefault(fact.key, len(first)) for fact in facts]
+        self._texts = call_texts(job)
+        digest = hashlib.sha256("\n".join(self._texts).encode("ascii")).digest()
+        within = job.limits or limits
+        self._keys = [calls_key(key, job.entry_point, digest, within, job.in_order) for key in first]
+        self._decode = _Decoder()
+        self._outcomes: list[tuple[Outcome, ...] | None] = [self._recall(key) for key in self._keys]
+        sources = {row: Source(solutions[i], facts[i].stateless) for i, row in reversed(list(enumerate(self._row_of)))}
+        todo = [row for row, outcomes in enumerate(self._outcomes) if outcomes is None]
+        self._rows = [todo[at : at + _SHARD] for at in range(0, len(todo), _SHARD)]
+        self._sources = sources
+        self.open_shards = len(self._rows)
+
+    def _recall(self, key: bytes) -> tuple[Outcome, ...] | None:
+        replies = None if self._cache is None else self._cache.get_replies(key)
+        if replies is None or len(replies) != len(self._texts):
+            return None
+        return self._decode.row(replies)
+
+    def shards(self) -> Iterator[tuple[int, CallShard]]:
+        """Number and work of each shard."""
+        for number, rows in enumerate(self._rows):
+            sources = tuple(self._sources[row] for row in rows)
+            job = self._job
+            yield number, CallShard(job.entry_point, sources, self._texts, job.limits, job.in_order)
+
+    def take(self, number: int, answer: ShardReplies) -> None:
+        """Enter a shard's answers and remember them."""
+        for row, replies in zip(self._rows[number], answer.answers):
+            self._outcomes[row] = self._decode.row(replies)
+        if self._cache is not None:
+            self._cache.put_replies(
+                {self._keys[row]: replies for row, replies in zip(self._rows[number], answer.answers)}
+            )
+        self.open_shards -= 1
+
+    def outputs(self) -> Outputs:
+        """Spread the outcomes of distinct solutions over all."""
+        table = [outcomes or () for outcomes in self._outcomes]
+        return Outputs(self._job.job_id, tuple(table[row] for row in self._row_of))
+
+
+def call_texts(job: CallJob) -> tuple[str, ...]:
+    """Requests of a job's calls as JSON texts.
+
+    Raises:
+        TypeError: an argument is no plain data.
+    """
+    texts = []
+    for number, call in enumerate(job.calls):
+        if not (wire.is_plain(call.args) and wire.is_plain(dict(call.kwargs))):
+            raise TypeError(f"{job.job_id}: call {number} has an argument that is no plain data")
+        request = [call.function, wire.encode(tuple(call.args)), wire.encode(dict(call.kwargs))]
+        texts.append(json.dumps(request, separators=(",", ":")))
+    return tuple(texts)
+
+
+class _Decoder:
+    """Decodes frames. Equal frames become one object."""
+
+    def __init__(self) -> None:
+        self._known: dict[Reply, Outcome] = {}
+
+    def row(self, replies: Sequence[Reply]) -> tuple[Outcome, ...]:
+        """Outcomes of one solution."""
+        row = []
+        for frame, letter, cpu_s in replies:
+            key = (frame, letter, cpu_s if cpu_s >= _NOTEWORTHY_CPU_S else 0.0)
+            if key not in self._known:
+                self._known[key] = _outcome(*key)
+            row.append(self._known[key])
+        return tuple(row)
+
+
+def _outcome(frame: bytes, letter: str, cpu_s: float) -> Outcome:
+    if letter:
+        return Outcome(kind="stopped", verdict=Verdict(letter), cpu_s=cpu_s)
+    try:
+        return Outcome(kind="value", value=reply_value(frame), cpu_s=cpu_s)
+    except Raised as raised:
+        return Outcome(kind="raised", error=raised.kind.__name__, message=_message(frame), cpu_s=cpu_s)
+    except Stopped as stopped:
+        return Outcome(kind="stopped", verdict=Verdict(stopped.letter), cpu_s=cpu_s)
+
+
+def _message(frame: bytes) -> str:
+    reply: Sequence[Any] = json.loads(frame)
+    return str(reply[2])[:500]

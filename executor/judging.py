@@ -1,0 +1,81 @@
+"""Plans of one problem's tests, and verdicts of lifted tests by the answers they follow from."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from executor.classify import reply_value
+from executor.expressions import Raised, Stopped
+from executor.lift import Lifted, TestPlan, plan_test, verdict_letter
+from executor.purity import defined_names
+from executor.sessions import Answer
+
+__all__ = ["PlanBook", "is_heavy"]
+
+_LARGEST_ON_HOST = 1 << 16
+_HEAVY_TAGS = (b'{"r":', b'{"D":', b'{"F":', b'{"i":')
+
+
+def is_heavy(frame: bytes) -> bool:
+    """Tell whether a value may cost its reader more than its size: such a test is judged in a box, within limits.
+
+    Ranges, decimals, fractions and large integers are short to write and long to sum, convert or compare.
+    """
+    return len(frame) > _LARGEST_ON_HOST or any(tag in frame for tag in _HEAVY_TAGS)
+
+
+class PlanBook:
+    """Plans of one problem's tests, and the verdicts found so far by the answers they follow from."""
+
+    def __init__(self, entry_point: str, context: str, tests: tuple[str, ...], cpu_s: float) -> None:
+        foreign = defined_names(context)
+        self.plans: list[TestPlan] = [plan_test(test, entry_point, foreign) for test in tests]
+        self.texts = [
+            tuple(call.text for call in plan.calls) if isinstance(plan, Lifted) else () for plan in self.plans
+        ]
+        self._cpu_s = cpu_s
+        self._defined = functools.lru_cache(maxsize=256)(defined_names)
+        self._verdicts: dict[tuple[int, tuple[bytes, ...]], str] = {}
+        self._values: dict[bytes, Callable[[], Any]] = {}
+
+    def plan_for(self, test: int, solution: str) -> TestPlan:
+        """The plan of one test on one solution: a name that the solution defines is no NameError."""
+        plan = self.plans[test]
+        if isinstance(plan, Lifted) and plan.unbound:
+            defined = self._defined(solution)
+            if plan.unbound & defined or "*" in defined:
+                return plan.program
+        return plan
+
+    def verdict(self, test: int, answers: tuple[Answer, ...]) -> str:
+        """Judge one lifted test; the same answers give the same verdict without looking again."""
+        if sum(answer.cpu_s for answer in answers) > self._cpu_s:
+            return "T"
+        key = (test, tuple([answer.frame or b"!" + answer.letter.encode() for answer in answers]))
+        letter = self._verdicts.get(key)
+        if letter is None:
+            plan = self.plans[test]
+            assert isinstance(plan, Lifted)
+            letter = self._verdicts[key] = verdict_letter(plan, lambda index: self._value(answers[index]))
+        return letter
+
+    def _value(self, answer: Answer) -> Any:
+        if answer.letter:
+            raise Stopped(answer.letter)
+        found = self._values.get(answer.frame)
+        if found is None:
+            found = self._values[answer.frame] = _reader(answer.frame)
+        return found()
+
+
+def _reader(frame: bytes) -> Callable[[], Any]:
+    """Decode a frame once, unless its value is used up by looking at it."""
+    if b'{"g":' in frame:
+        return lambda: reply_value(frame)
+    try:
+        value = reply_value(frame)
+    except (Raised, Stopped):
+        return lambda: reply_value(frame)
+    return lambda: value
