@@ -71,7 +71,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     budget: int = 100
     """M: unit tests per problem, on average (CodeRM, section 4.1: 100)."""
     allocation: str = "equal"
-    """How the budget is spread over problems: ``equal`` or ``coderm`` (greedy on predicted pass rates)."""
+    """How the budget is spread over problems: ``equal``, ``coderm`` (greedy on predicted pass rates), ``gain`` (greedy
+    on learned gain curves) or ``sequential`` (in rounds, until no choice is likely to change)."""
+    classifier: str | None = None
+    """A difficulty classifier saved by ``coderm difficulty train``; None: the one that ships for the data set."""
+    delta: float = 0.01
+    """``sequential`` stops a problem when more tests change its choice with a probability below this."""
     tests: str | None = None
     """A bank of unit tests (JSONL, gzip allowed). None: the model under evaluation writes its own."""
     generator: GeneratorConfig | None = None
@@ -97,6 +102,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("test_max_gen_toks", self.test_max_gen_toks, 1)
         _at_least("workers", self.workers, 0)
         _check_sampling(self.temperature, self.top_p, "")
+        if not 0 <= self.delta < 1:
+            raise ConfigError(f"delta is {self.delta}: expected a probability from 0 to below 1, such as 0.01")
         if self.tests is not None and self.generator is not None:
             raise ConfigError("both tests and generator are set: give a bank of tests or a generator, not both")
 

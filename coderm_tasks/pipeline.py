@@ -12,7 +12,17 @@ from coderm_tasks.model import Problem, Selection
 from coderm_tasks.rerank import StrategyInput, get_strategy, select
 from executor import CellJob, Executor, PassMatrix, RunStats, SandboxError, Verdict
 
-__all__ = ["ProblemRun", "RunSummary", "Work", "expected_correctness", "run_and_select", "summarise"]
+__all__ = [
+    "ProblemRun",
+    "RunSummary",
+    "Work",
+    "expected_correctness",
+    "nothing_run",
+    "run_and_select",
+    "run_matrices",
+    "select_run",
+    "summarise",
+]
 
 
 class Work(Struct, frozen=True):
@@ -55,25 +65,26 @@ def run_and_select(
         SandboxError: the sandbox failed. What was executed so far is in the executor's cache, if it has one.
     """
     get_strategy(strategy)
-    matrices = {item.problem.task_id: _nothing_run(item) for item in work}
+    matrices = {item.problem.task_id: nothing_run(item) for item in work}
     if len(matrices) != len(work):
         twice = next(task for task in matrices if sum(item.problem.task_id == task for item in work) > 1)
         raise InputError(f"{twice}: got the problem twice in one run; expected each problem once; merge its samples")
     to_run = [item for item in work if item.solutions and item.tests]
-    for matrix in _matrices(executor, to_run):
+    for matrix in run_matrices(executor, to_run):
         matrices[matrix.job_id] = matrix
         if progress is not None:
             progress(matrix)
-    return [_select(item, matrices[item.problem.task_id], strategy, seed) for item in work]
+    return [select_run(item, matrices[item.problem.task_id], strategy, seed) for item in work]
 
 
-def _nothing_run(item: Work) -> PassMatrix:
+def nothing_run(item: Work) -> PassMatrix:
+    """Build the matrix of work of which no cell was run."""
     shape = (len(item.solutions), len(item.tests))
     letters = np.full(shape, ord(Verdict.NOT_RUN.value), dtype=np.uint8)
     return PassMatrix(item.problem.task_id, letters, np.zeros(shape, dtype=np.bool_))
 
 
-def _matrices(executor: Executor, work: Sequence[Work]) -> Iterator[PassMatrix]:
+def run_matrices(executor: Executor, work: Sequence[Work]) -> Iterator[PassMatrix]:
     """Run the jobs and hold the executor to its contract: one matrix per job, of the job's shape."""
     waiting = {item.problem.task_id: (len(item.solutions), len(item.tests)) for item in work}
     for matrix in executor.run([_job(item) for item in work]) if work else ():
@@ -98,7 +109,8 @@ def _job(item: Work) -> CellJob:
     )
 
 
-def _select(item: Work, matrix: PassMatrix, strategy: str, seed: int) -> ProblemRun:
+def select_run(item: Work, matrix: PassMatrix, strategy: str, seed: int) -> ProblemRun:
+    """Let the strategy choose by the matrix, of shape (solutions, tests) of ``item``."""
     given = StrategyInput(task_id=item.problem.task_id, solutions=item.solutions, matrix=matrix)
     return ProblemRun(item.problem, item.solutions, item.tests, matrix, select(strategy, given, seed=seed))
 

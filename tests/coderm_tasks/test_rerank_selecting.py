@@ -25,7 +25,8 @@ def problem_of(rows: list[str], task_id: str = "HumanEval/0", tests: int | None 
 
 
 def test_the_documented_strategies_exist() -> None:
-    assert strategy_names() == ("first", "random", "coderm", "codet", "b4", "majority", "weighted", "dawid-skene")
+    built_in = ("first", "random", "coderm", "codet", "b4", "majority", "weighted", "dawid-skene")
+    assert strategy_names() == (*built_in, "belief")
 
 
 def test_first_takes_the_first_sample_whatever_the_tests_say() -> None:
