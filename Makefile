@@ -56,7 +56,7 @@ seccomp-check: $(VENV)/test.stamp  ## fail where a shipped seccomp program is st
 	$(BIN)/python scripts/build_seccomp.py --check
 
 default-classifier: $(VENV)/test.stamp  ## train the shipped difficulty classifiers (needs DATA, see docs/difficulty.md)
-	$(BIN)/python benchmarks/difficulty_defaults.py --data $(DATA)
+	$(BIN)/python benchmarks/difficulty/defaults.py --data $(DATA)
 
 clean:  ## remove what make made
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 """Train the classifiers that ship in difficulty/data (``make default-classifier``).
 
-    python benchmarks/difficulty_defaults.py --data ../shared/data [--output difficulty/data] [--date 2025-01-31]
+    python benchmarks/difficulty/defaults.py --data ../shared/data [--output difficulty/data] [--date 2025-01-31]
 
 The classifier for a benchmark learns from the other benchmark alone; its card gives the figures on the benchmark that
 it is for.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from difficulty_data import ORIGINS, POLICIES, PROMPTS, joined, labelled, use_prompts
+from labelled_data import ORIGINS, POLICIES, PROMPTS, joined, labelled, use_prompts
 
 import difficulty
 from difficulty import DifficultyModel, TrainingSet
@@ -52,7 +52,7 @@ def transfer_lines(model: DifficultyModel, data: Path, target: str) -> list[str]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "difficulty" / "data")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parents[2] / "difficulty" / "data")
     parser.add_argument("--date", default=datetime.now(timezone.utc).date().isoformat())
     given = parser.parse_args()
     use_prompts(given.data)
