@@ -2,7 +2,8 @@
 
 A problem stops when further tests would leave its choice as it is with probability above 1 - delta (the belief's
 ``change`` is below delta), or at its cap. What it does not use goes to problems that are still open, those first whose
-choice one test is most likely to change. Where all have stopped, the rest of the budget is not spent at all.
+choice one test is most likely to change; none gets a second test before all open ones have their first. Where all have
+stopped, the rest of the budget is not spent at all.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def next_round(
 ) -> Counts:
     """Return how many more tests each problem gets in the next round, shape (n,); all zero when nothing is to be done.
 
-    Problems are served by ``change`` per test that they have, highest first, ties by fewest tests and then in order.
+    Problems without a test come first, since nothing is known of them but their programs' texts. Then, as among those,
+    goes whose ``change`` per test it has is highest, ties by fewest tests and then in order.
 
     Args:
         change: shape (n,), the probability that more tests change the choice.
@@ -72,7 +74,7 @@ def next_round(
     if left < 1 or not len(going):
         return extra
     step = np.minimum(np.maximum((options.growth * tests).astype(np.int64), 1), cap - tests)
-    order = going[np.lexsort((tests[going], -change[going] / np.maximum(tests[going], 1)))]
+    order = going[np.lexsort((tests[going], -change[going] / np.maximum(tests[going], 1), tests[going] > 0))]
     served = order[: max(1, round(options.together * len(order)))]
     room = left - np.concatenate([[0], np.cumsum(step[served])[:-1]])
     extra[served] = np.clip(step[served], 0, np.maximum(room, 0))

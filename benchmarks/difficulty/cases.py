@@ -10,8 +10,9 @@ from labelled_data import sources
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from coderm_tasks.beside_samples import read_labels
 from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
-from coderm_tasks.difficulty_job import Sources, read_labels, read_training_set
+from coderm_tasks.difficulty_job import Sources, read_training_set
 from coderm_tasks.files import read_samples
 from difficulty import BeliefModel, Evidence, Features, FitOptions, GainCurves, extract_features, program_key
 from difficulty.belief import class_weights

@@ -38,6 +38,10 @@ def test_the_last_tests_go_where_one_test_is_most_likely_to_change_the_choice():
     assert served([0.6, 0.6], [8, 4], left=1) == [0, 1]
 
 
+def test_no_problem_gets_a_second_test_before_all_open_ones_have_their_first():
+    assert served([0.9, 0.1, 0.2], [1, 0, 0], left=2) == [0, 1, 1]
+
+
 def test_part_of_the_open_problems_is_served_at_a_time_if_so_wished():
     options = SequentialOptions(delta=0.05, together=0.5)
     assert served([0.2, 0.9, 0.6, 0.1], [4, 4, 4, 4], options=options) == [0, 2, 2, 0]
