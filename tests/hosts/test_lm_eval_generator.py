@@ -81,6 +81,16 @@ def test_tests_are_generated_after_the_samples_and_shown_a_candidate(server: Ser
     assert values(results) == {"first": 0.0, "mean": 0.5, "reranked": 1.0, "oracle": 1.0}
 
 
+def test_in_rounds_a_generator_is_asked_only_while_the_choice_may_change(server: Server, tmp_path: Path) -> None:
+    given = {**settings(server, tmp_path), "allocation": "sequential", "budget": 64}
+    results = run(ReplayLM(cycle([RIGHT_0, RIGHT_0], [])), given)
+    assert server.asked == []  # one program: nothing to choose
+    assert values(results)["reranked"] == 1.0
+    results = run(ReplayLM(cycle([WRONG, RIGHT_0], [])), given)
+    assert 1 <= len(server.asked) <= 3  # its two tests, and that it has no third
+    assert values(results)["reranked"] == 1.0
+
+
 def test_the_next_run_uses_the_answers_of_the_last(server: Server, tmp_path: Path) -> None:
     for _ in range(2):
         run(ReplayLM(cycle([WRONG, RIGHT_0], [])), settings(server, tmp_path))
