@@ -9,7 +9,7 @@ DATA ?= ../shared/data
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint docs docs-check escapes seccomp seccomp-check default-classifier clean
+.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -46,6 +46,9 @@ docs: $(VENV)/test.stamp  ## write the generated pages of docs/
 docs-check: $(VENV)/test.stamp  ## fail where a generated page is stale
 	$(BIN)/python scripts/build_docs.py --check
 
+fuzz: $(VENV)/test.stamp  ## 10,000 random programs against the sandbox (CODERM_FUZZ_PROGRAMS sets another number)
+	CODERM_FUZZ_PROGRAMS=$${CODERM_FUZZ_PROGRAMS:-10000} $(BIN)/python -m pytest tests/executor/test_fuzz.py -k random_program
+
 escapes: $(VENV)/test.stamp  ## make every attack on the sandbox and write docs/escapes.md
 	$(BIN)/python scripts/escape_table.py
 
@@ -57,6 +60,9 @@ seccomp-check: $(VENV)/test.stamp  ## fail where a shipped seccomp program is st
 
 default-classifier: $(VENV)/test.stamp  ## train the shipped difficulty classifiers (needs DATA, see docs/difficulty.md)
 	$(BIN)/python benchmarks/difficulty/defaults.py --data $(DATA)
+
+results: $(VENV)/test.stamp  ## write docs/results.md from recorded samples, tests and labels (needs DATA)
+	$(BIN)/python scripts/results.py --data $(DATA) --output docs/results.md
 
 clean:  ## remove what make made
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

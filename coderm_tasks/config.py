@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct, field
 
 from coderm_tasks.errors import ConfigError, did_you_mean
+from coderm_tasks.model_config import GeneratorConfig, check_sampling
 from executor import Limits
 
 if sys.version_info >= (3, 11):
@@ -26,37 +27,8 @@ else:
 __all__ = ["CONFIG_VARIABLE", "Config", "GeneratorConfig", "load_config"]
 
 CONFIG_VARIABLE = "CODERM_CONFIG"
-_CONDITIONS = ("none", "first", "rotate")
-
-
-class GeneratorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An external test generator behind an OpenAI-compatible endpoint (``vllm serve``, SGLang, a hosted model)."""
-
-    base_url: str
-    model: str
-    prompt: str = "coderm"
-    """Name of the prompt (``coderm prompts list``)."""
-    condition: str = "first"
-    """Candidate code that the prompt shows: ``none``, ``first`` or ``rotate`` (over distinct candidates)."""
-    chat: bool = True
-    """Ask through the chat API; False lets a base model continue the prompt."""
-    temperature: float = 0.8
-    top_p: float = 0.95
-    max_tokens: int = 2048
-    concurrency: int = 64
-    """Requests in flight."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key. The key itself is never configured, logged or stored."""
-
-    def __post_init__(self) -> None:
-        _at_least("generator.max_tokens", self.max_tokens, 1)
-        _at_least("generator.concurrency", self.concurrency, 1)
-        _check_sampling(self.temperature, self.top_p, "generator.")
-        if self.condition not in _CONDITIONS:
-            hint = did_you_mean(self.condition, _CONDITIONS)
-            raise ConfigError(
-                f"generator.condition is {self.condition!r}{hint}: expected one of {', '.join(_CONDITIONS)}"
-            )
+PRUNABLE = ("coderm",)
+"""Strategies whose selection does not depend on the cells of solutions that cannot win."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,6 +63,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: int = 0
     cache: bool = True
     """Keep verdicts on disk and reuse them."""
+    prune: bool = False
+    """Do not run cells that cannot change the vote (strategy ``coderm`` only); the selection stays the same."""
+    audit: float = 0.0
+    """Share of the cells judged from call tables, 0 to 1, that are run the slow way too and compared."""
     records: str | None = None
     """Folder for matrices, samples and tests of an lm-eval run; None: beside lm-eval's own output."""
     limits: Limits = field(default_factory=Limits)
@@ -101,9 +77,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("max_gen_toks", self.max_gen_toks, 1)
         _at_least("test_max_gen_toks", self.test_max_gen_toks, 1)
         _at_least("workers", self.workers, 0)
-        _check_sampling(self.temperature, self.top_p, "")
+        check_sampling(self.temperature, self.top_p, "")
         if not 0 <= self.delta < 1:
             raise ConfigError(f"delta is {self.delta}: expected a probability from 0 to below 1, such as 0.01")
+        if not 0 <= self.audit <= 1:
+            raise ConfigError(f"audit is {self.audit}: expected a share from 0 to 1, such as 0.01")
+        if self.prune and self.strategy not in PRUNABLE:
+            raise ConfigError(
+                f"prune is set with strategy {self.strategy!r}: expected {' or '.join(PRUNABLE)}, the only rule that "
+                "looks at nothing but the winners' tests; leave prune out"
+            )
         if self.tests is not None and self.generator is not None:
             raise ConfigError("both tests and generator are set: give a bank of tests or a generator, not both")
 
@@ -111,13 +94,6 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def _at_least(name: str, value: int, low: int) -> None:
     if value < low:
         raise ConfigError(f"{name} is {value}: expected at least {low}")
-
-
-def _check_sampling(temperature: float, top_p: float, prefix: str) -> None:
-    if not 0 <= temperature <= 10:
-        raise ConfigError(f"{prefix}temperature is {temperature}: expected a value from 0 to 10")
-    if not 0 < top_p <= 1:
-        raise ConfigError(f"{prefix}top_p is {top_p}: expected a value above 0, at most 1")
 
 
 def load_config(settings: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Config:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
 
 from coderm_tasks.errors import InputError
+from coderm_tasks.evidence import Extras, gather_for, with_extras
 from coderm_tasks.model import Problem, Selection
-from coderm_tasks.rerank import StrategyInput, get_strategy, select
+from coderm_tasks.rerank import StrategyInput, canonical_name, get_selector, select
 from executor import CellJob, Executor, PassMatrix, RunStats, SandboxError, Verdict
 
 __all__ = [
+    "AuditFinding",
     "ProblemRun",
     "RunSummary",
     "Work",
@@ -20,7 +22,7 @@ __all__ = [
     "nothing_run",
     "run_and_select",
     "run_matrices",
-    "select_run",
+    "select_runs",
     "summarise",
 ]
 
@@ -53,28 +55,42 @@ def run_and_select(
     strategy: str,
     seed: int = 0,
     progress: Callable[[PassMatrix], None] | None = None,
+    prune: bool = False,
+    audit: float = 0.0,
 ) -> list[ProblemRun]:
     """Run every solution against every test of its problem, then select. Results are in the order of ``work``.
 
-    Problems without solutions or without tests are not executed; the selection's note names the fallback. ``progress``
-    is called with each matrix as it is finished, in any order, from this thread.
+    Problems without solutions or without tests are not executed; the selection's note names the fallback. What the
+    strategy looks at beside verdicts (outputs of calls, examples) is executed after the matrices. ``progress`` is
+    called with each matrix as it is finished, in any order, from this thread. ``prune`` and ``audit`` are those of
+    :class:`executor.CellJob`; whether the strategy allows pruning is the configuration's to check.
 
     Raises:
         ConfigError: unknown strategy; found before anything is executed.
         InputError: a problem stands in ``work`` twice.
         SandboxError: the sandbox failed. What was executed so far is in the executor's cache, if it has one.
     """
-    get_strategy(strategy)
+    get_selector(strategy)
     matrices = {item.problem.task_id: nothing_run(item) for item in work}
     if len(matrices) != len(work):
         twice = next(task for task in matrices if sum(item.problem.task_id == task for item in work) > 1)
         raise InputError(f"{twice}: got the problem twice in one run; expected each problem once; merge its samples")
     to_run = [item for item in work if item.solutions and item.tests]
-    for matrix in run_matrices(executor, to_run):
+    for matrix in run_matrices(executor, to_run, prune=prune, audit=audit):
         matrices[matrix.job_id] = matrix
         if progress is not None:
             progress(matrix)
-    return [select_run(item, matrices[item.problem.task_id], strategy, seed) for item in work]
+    return select_runs(executor, work, matrices, strategy=strategy, seed=seed)
+
+
+def select_runs(
+    executor: Executor, work: Sequence[Work], matrices: Mapping[str, PassMatrix], *, strategy: str, seed: int = 0
+) -> list[ProblemRun]:
+    """Let the strategy choose by the matrices, by task id; what it looks at beside verdicts is executed here."""
+    extras = gather_for(get_selector(strategy), executor, work)
+    return [
+        _select(item, matrices[item.problem.task_id], extras.get(item.problem.task_id), strategy, seed) for item in work
+    ]
 
 
 def nothing_run(item: Work) -> PassMatrix:
@@ -84,10 +100,12 @@ def nothing_run(item: Work) -> PassMatrix:
     return PassMatrix(item.problem.task_id, letters, np.zeros(shape, dtype=np.bool_))
 
 
-def run_matrices(executor: Executor, work: Sequence[Work]) -> Iterator[PassMatrix]:
+def run_matrices(
+    executor: Executor, work: Sequence[Work], *, prune: bool = False, audit: float = 0.0
+) -> Iterator[PassMatrix]:
     """Run the jobs and hold the executor to its contract: one matrix per job, of the job's shape."""
     waiting = {item.problem.task_id: (len(item.solutions), len(item.tests)) for item in work}
-    for matrix in executor.run([_job(item) for item in work]) if work else ():
+    for matrix in executor.run([_job(item, prune, audit) for item in work]) if work else ():
         shape = waiting.pop(matrix.job_id, None)
         if shape != matrix.letters.shape:
             raise SandboxError(f"{matrix.job_id}: the executor returned a matrix of {matrix.letters.shape} for {shape}")
@@ -98,7 +116,7 @@ def run_matrices(executor: Executor, work: Sequence[Work]) -> Iterator[PassMatri
         )
 
 
-def _job(item: Work) -> CellJob:
+def _job(item: Work, prune: bool, audit: float) -> CellJob:
     problem = item.problem
     return CellJob(
         job_id=problem.task_id,
@@ -106,12 +124,14 @@ def _job(item: Work) -> CellJob:
         solutions=item.solutions,
         tests=item.tests,
         context=problem.context,
+        prune=prune,
+        audit=audit,
     )
 
 
-def select_run(item: Work, matrix: PassMatrix, strategy: str, seed: int) -> ProblemRun:
-    """Let the strategy choose by the matrix, of shape (solutions, tests) of ``item``."""
+def _select(item: Work, matrix: PassMatrix, extras: Extras | None, strategy: str, seed: int) -> ProblemRun:
     given = StrategyInput(task_id=item.problem.task_id, solutions=item.solutions, matrix=matrix)
+    given = with_extras(given, extras)
     return ProblemRun(item.problem, item.solutions, item.tests, matrix, select(strategy, given, seed=seed))
 
 
@@ -128,6 +148,20 @@ def expected_correctness(selection: Selection, correct: Sequence[bool]) -> float
     if not selection.ties:
         return 0.0
     return sum(bool(correct[index]) for index in selection.ties) / len(selection.ties)
+
+
+class AuditFinding(Struct, frozen=True, kw_only=True):
+    """A cell whose call table and whose program disagree."""
+
+    task_id: str
+    solution: int
+    """Index of the sample."""
+    test: int
+    """Index of the unit test."""
+    lifted: str
+    """Verdict from the call table, by name; the one that was used."""
+    program: str
+    """Verdict of the test run as a program."""
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):
@@ -153,6 +187,12 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     """Executed cells whose test had to share a process with the solution: a hostile solution could forge these."""
     assumed: int
     """Executed cells that are TIMEOUT without a run: their solution had used up its timeouts."""
+    pruned: int
+    """Cells that were not run because they could not change the vote, one per distinct solution and test."""
+    audited: int
+    """Lifted cells that were run as programs as well."""
+    disagreements: tuple[AuditFinding, ...]
+    """Those among them whose verdicts differ."""
     verdict_shares: dict[str, float]
     """Verdict name -> share of all cells, in [0, 1]; only verdicts that occur."""
     seconds: float
@@ -160,7 +200,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     no_samples: tuple[str, ...]
     """Task ids without any sample: they score as wrong."""
     no_tests: tuple[str, ...]
-    """Task ids whose first sample was taken because no usable test was there."""
+    """Task ids whose first sample was taken because the strategy had nothing to go by: mostly, no usable test."""
     tied: int
     """Problems whose pick was drawn among several solutions."""
 
@@ -173,7 +213,7 @@ def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> R
     counts = {verdict: sum(run.matrix.count(verdict) for run in runs) for verdict in Verdict}
     selections = [run.selection for run in runs]
     return RunSummary(
-        strategy=strategy,
+        strategy=canonical_name(strategy),
         problems=len(runs),
         solutions=sum(len(run.solutions) for run in runs),
         unique_solutions=stats.unique_solutions,
@@ -185,9 +225,23 @@ def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> R
         split=stats.split,
         shared=stats.shared,
         assumed=stats.assumed,
+        pruned=stats.pruned,
+        audited=stats.audited,
+        disagreements=tuple(finding for run in runs for finding in _findings(run.matrix)),
         verdict_shares={verdict.name.lower(): count / cells for verdict, count in counts.items() if count},
         seconds=seconds,
         no_samples=tuple(one.task_id for one in selections if one.index < 0),
         no_tests=tuple(one.task_id for one in selections if one.note and one.index >= 0),
         tied=sum(len(one.ties) > 1 for one in selections),
     )
+
+
+def _findings(matrix: PassMatrix) -> Iterator[AuditFinding]:
+    for found in matrix.disagreements:
+        yield AuditFinding(
+            task_id=matrix.job_id,
+            solution=found.solution,
+            test=found.test,
+            lifted=found.lifted.name.lower(),
+            program=found.program.name.lower(),
+        )

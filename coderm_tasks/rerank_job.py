@@ -12,18 +12,21 @@ from msgspec import Struct
 from coderm_tasks.atomic import check_writable
 from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
 from coderm_tasks.errors import InputError
-from coderm_tasks.files import Samples, read_samples
+from coderm_tasks.files import read_samples
 from coderm_tasks.generation.bank import load_bank
 from coderm_tasks.hosts.evalplus import write_samples
 from coderm_tasks.model import Problem, Solution
 from coderm_tasks.pipeline import ProblemRun, RunSummary, Work, run_and_select, summarise
-from coderm_tasks.rerank import get_strategy
+from coderm_tasks.rerank import get_selector
 from coderm_tasks.store import SelectionRecord, matrix_record, write_records
 from executor import Executor, Limits, PassMatrix
 
-__all__ = ["RerankPlan", "RerankReport", "RerankRequest", "carry_out", "prepare", "selection_path"]
+__all__ = ["RerankPlan", "RerankReport", "RerankRequest", "carry_out", "prepare", "read_work", "selection_path"]
 
 logger = logging.getLogger(__name__)
+
+_SHOWN = 20
+"""Disagreements of an audit that are logged one by one."""
 
 
 class RerankRequest(Struct, frozen=True, kw_only=True):
@@ -43,7 +46,11 @@ class RerankRequest(Struct, frozen=True, kw_only=True):
     """Sandbox workers; 0 means one per core."""
     limits: Limits = Limits()
     cache: Path | None = None
-    """Folder of the verdict cache; None for no cache."""
+    """Folder of the cache of results; None for no cache."""
+    prune: bool = False
+    """Skip cells that cannot change the vote."""
+    audit: float = 0.0
+    """Share of the lifted cells to be run the slow way too."""
 
 
 class RerankPlan(Struct, frozen=True):
@@ -82,17 +89,27 @@ def prepare(request: RerankRequest) -> RerankPlan:
         StoreError: an output cannot be written.
         DatasetError: the data set cannot be loaded.
     """
-    get_strategy(request.strategy)
-    dataset = cli_dataset(request.dataset)
+    get_selector(request.strategy)
+    cli_dataset(request.dataset)
     _check_paths(request)
-    problems = load_problems_to_rerank(dataset)
+    work = read_work(request)
+    _check_missing(request, work)
+    return RerankPlan(request, tuple(item.problem for item in work), work)
+
+
+def read_work(request: RerankRequest) -> tuple[Work, ...]:
+    """Read the samples and tests of every problem of the data set; either may be none.
+
+    Raises:
+        ConfigError, DatasetError: the data set is unknown or cannot be loaded.
+        InputError: a bad file or record.
+    """
+    problems = load_problems_to_rerank(cli_dataset(request.dataset))
     samples = read_samples(request.samples, {problem.task_id: problem for problem in problems})
     tests = load_bank(request.tests, [problem.task_id for problem in problems])
-    _check_missing(request, problems, samples)
-    work = tuple(
+    return tuple(
         Work(problem, samples.codes(problem.task_id), tuple(tests.get(problem.task_id, ()))) for problem in problems
     )
-    return RerankPlan(request, problems, work)
 
 
 def _check_paths(request: RerankRequest) -> None:
@@ -111,12 +128,12 @@ def _check_paths(request: RerankRequest) -> None:
         check_writable(path)
 
 
-def _check_missing(request: RerankRequest, problems: Sequence[Problem], samples: Samples) -> None:
-    missing = [problem.task_id for problem in problems if not samples.of(problem.task_id)]
+def _check_missing(request: RerankRequest, work: Sequence[Work]) -> None:
+    missing = [item.problem.task_id for item in work if not item.solutions]
     if missing and not request.allow_missing:
         names = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise InputError(
-            f"{request.samples}: got no sample for {len(missing)} of {len(problems)} problems ({names}); expected at "
+            f"{request.samples}: got no sample for {len(missing)} of {len(work)} problems ({names}); expected at "
             "least one each; add them, or pass --allow-missing to let them score as wrong"
         )
 
@@ -137,7 +154,10 @@ def carry_out(
     request = plan.request
     started = time.monotonic()
     with open_executor(request) as executor:
-        runs = run_and_select(executor, plan.work, strategy=request.strategy, seed=request.seed, progress=progress)
+        runs = run_and_select(
+            executor, plan.work, strategy=request.strategy, seed=request.seed, progress=progress, prune=request.prune,
+            audit=request.audit,
+        )  # fmt: skip
     summary = summarise(runs, strategy=request.strategy, seconds=time.monotonic() - started)
     _warn(summary)
     selection = selection_path(request.output)
@@ -155,8 +175,16 @@ def _chosen(run: ProblemRun) -> Solution:
 
 
 def _warn(summary: RunSummary) -> None:
+    for found in summary.disagreements[:_SHOWN]:
+        logger.warning(
+            "audit: %s, sample %d, test %d: the call table says %s, the test run as a program %s; please report both",
+            found.task_id, found.solution, found.test, found.lifted, found.program,
+        )  # fmt: skip
     for tasks, consequence in (
-        (summary.no_tests, "without a usable unit test: their first sample was taken"),
+        (
+            summary.no_tests,
+            "without a usable unit test (or what else the strategy needs): their first sample was taken",
+        ),
         (summary.no_samples, "without a sample: an empty solution, which scores as wrong, was written"),
     ):
         if tasks:

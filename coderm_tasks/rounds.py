@@ -7,7 +7,6 @@ pure; this module carries it out. A round is one call of the supply of tests and
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -16,14 +15,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from coderm_tasks.errors import InputError
-from coderm_tasks.generation.base import TestGenerator
+from coderm_tasks.generation.base import Generated, TestGenerator
 from coderm_tasks.model import Problem
-from coderm_tasks.pipeline import ProblemRun, Work, nothing_run, run_matrices, select_run
-from coderm_tasks.rerank import get_strategy
+from coderm_tasks.pipeline import ProblemRun, Work, nothing_run, run_matrices, select_runs
+from coderm_tasks.rerank import get_selector
 from difficulty import BeliefModel, SequentialOptions, believe, next_round, program_key
 from executor import Executor, PassMatrix
 
-__all__ = ["GeneratedTests", "ReadyTests", "RoundsPlan", "SequentialRun", "Supply", "run_in_rounds"]
+__all__ = ["GeneratedTests", "RoundsPlan", "SequentialRun", "Supply", "run_in_rounds"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,21 +38,10 @@ class Supply(Protocol):
         ...
 
 
-class ReadyTests:
-    """Tests that are there already: a bank, or what the model under evaluation has written."""
-
-    def __init__(self, tests: Mapping[str, tuple[str, ...]]) -> None:
-        self._tests = tests
-
-    def first(self, wanted: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
-        """See :class:`Supply`."""
-        return {task_id: self._tests.get(task_id, ())[:count] for task_id, count in wanted.items()}
-
-
 class GeneratedTests:
-    """Tests of an external generator, asked for when they are wanted and not before.
+    """Tests of a generator, asked for when they are wanted and not before.
 
-    The generator is asked for cumulative budgets, so its store of answers serves what it has given already.
+    It is asked for cumulative budgets, so its store of answers serves what it has given already.
     """
 
     def __init__(
@@ -63,20 +51,30 @@ class GeneratedTests:
         self._problems = {problem.task_id: problem for problem in problems}
         self._candidates = candidates
         self._tests: dict[str, tuple[str, ...]] = {}
-        self.dropped: Counter[str] = Counter()
-        """What answers held besides, by reason. A stored answer that several rounds read counts in each."""
+        self._wanted: dict[str, int] = {}
+        self._requests = 0
 
     def first(self, wanted: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
         """See :class:`Supply`. Raises GenerationError."""
         lacking = {task: count for task, count in wanted.items() if len(self._tests.get(task, ())) < count}
         if lacking:
-            problems = [self._problems[task_id] for task_id in lacking]
-            generated = self._generator.generate(problems, self._candidates, lacking)
-            self.dropped.update(generated.dropped)
+            generated = self._ask(lacking)
+            self._requests += generated.requests
+            self._wanted.update(lacking)
             for task_id, tests in generated.tests.items():
                 # Whatever order the generator answers in, what was given stays where it was.
                 self._tests[task_id] = tuple(dict.fromkeys((*self._tests.get(task_id, ()), *tests)))
         return {task_id: self._tests.get(task_id, ())[:count] for task_id, count in wanted.items()}
+
+    def summary(self) -> Generated:
+        """How all the tests came about, by the generator's account of its stored answers. Raises GenerationError."""
+        if not self._wanted:
+            return Generated(tests={}, dropped={}, finish_reasons={}, failed={}, short={})
+        generated = self._ask(self._wanted)
+        return replace(generated, requests=self._requests + generated.requests)
+
+    def _ask(self, budget: Mapping[str, int]) -> Generated:
+        return self._generator.generate([self._problems[task_id] for task_id in budget], self._candidates, budget)
 
 
 class RoundsPlan(Struct, frozen=True, kw_only=True):
@@ -90,6 +88,8 @@ class RoundsPlan(Struct, frozen=True, kw_only=True):
     """Predicted pass rate by task id, in (0, 1)."""
     belief: BeliefModel
     options: SequentialOptions = SequentialOptions()
+    audit: float = 0.0
+    """As in :class:`executor.CellJob`."""
 
 
 class SequentialRun(Struct, frozen=True, eq=False):
@@ -158,21 +158,22 @@ def run_in_rounds(
         InputError: a problem twice.
         SandboxError, GenerationError: the executor or the supply failed.
     """
-    get_strategy(strategy)
+    get_selector(strategy)
     problems = {item.problem.task_id: _Open(item, plan.rates[item.problem.task_id], plan.belief) for item in work}
     if len(problems) != len(work):
         raise InputError(f"got {len(work)} problems with {len(problems)} task ids; expected each once; merge them")
     rounds = 0
     for wanted in _rounds(problems, plan):
         rounds += 1
-        _serve(executor, supply, problems, wanted)
+        _serve(executor, supply, problems, wanted, plan.audit)
         logger.debug("round %d: %d tests for %d problems", rounds, sum(wanted.values()), len(wanted))
     if progress is not None:
         for one in problems.values():
             progress(one.matrix)
     settled = sum(not one.exhausted and one.change < plan.options.delta for one in problems.values())
-    runs = [select_run(one.work, one.matrix, strategy, seed) for one in problems.values()]
-    return SequentialRun(runs, rounds, settled)
+    drawn = [one.work for one in problems.values()]
+    matrices = {task_id: one.matrix for task_id, one in problems.items()}
+    return SequentialRun(select_runs(executor, drawn, matrices, strategy=strategy, seed=seed), rounds, settled)
 
 
 def _rounds(problems: Mapping[str, _Open], plan: RoundsPlan) -> Iterator[dict[str, int]]:
@@ -187,7 +188,9 @@ def _rounds(problems: Mapping[str, _Open], plan: RoundsPlan) -> Iterator[dict[st
         yield {task_id: int(count) for task_id, count in zip(problems, extra, strict=True) if count}
 
 
-def _serve(executor: Executor, supply: Supply, problems: Mapping[str, _Open], wanted: Mapping[str, int]) -> None:
+def _serve(
+    executor: Executor, supply: Supply, problems: Mapping[str, _Open], wanted: Mapping[str, int], audit: float
+) -> None:
     """Carry out one round. Tests that the supply does not have are not counted as spent."""
     had = {task_id: len(problems[task_id].work.tests) for task_id in wanted}
     given = supply.first({task_id: had[task_id] + count for task_id, count in wanted.items()})
@@ -200,7 +203,7 @@ def _serve(executor: Executor, supply: Supply, problems: Mapping[str, _Open], wa
         if tests:
             fresh[task_id] = tests
     jobs = [replace(problems[task_id].work, tests=tests) for task_id, tests in fresh.items()]
-    for matrix in run_matrices(executor, jobs):
+    for matrix in run_matrices(executor, jobs, audit=audit):
         problems[matrix.job_id].take(fresh[matrix.job_id], matrix)
 
 
@@ -212,4 +215,5 @@ def _beside(left: PassMatrix, right: PassMatrix) -> PassMatrix:
         np.concatenate([left.letters, right.letters], axis=1),
         np.concatenate([left.shared, right.shared], axis=1),
         replace(stats, unique_solutions=right.stats.unique_solutions),
+        (*left.disagreements, *(replace(one, test=one.test + left.letters.shape[1]) for one in right.disagreements)),
     )

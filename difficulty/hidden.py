@@ -33,7 +33,7 @@ class Probe(Struct, frozen=True, kw_only=True):
 
 def hidden_states(prompts: Sequence[str], probe: Probe) -> NDArray[np.float64]:
     """Return one state per prompt, shape (n, width of the model), float64. Raises as :func:`layer_states`."""
-    return layer_states(prompts, probe, (probe.layer,))[0]
+    return np.asarray(layer_states(prompts, probe, (probe.layer,))[0], dtype=np.float64)
 
 
 def layer_states(prompts: Sequence[str], probe: Probe, layers: Sequence[int]) -> NDArray[np.float64]:

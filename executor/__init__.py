@@ -1,5 +1,6 @@
 """Run untrusted solutions against unit tests in a bubblewrap sandbox and return verdicts that can be trusted."""
 
+from executor.call_table import CallTable, call_table
 from executor.errors import BoxDied, CacheError, ExecutorError, LimitsError, SandboxError, SandboxMissing
 from executor.model import (
     Call,
@@ -21,6 +22,7 @@ __all__ = [
     "CacheError",
     "Call",
     "CallJob",
+    "CallTable",
     "CellJob",
     "Disagreement",
     "Executor",
@@ -35,5 +37,6 @@ __all__ = [
     "SandboxError",
     "SandboxMissing",
     "Verdict",
+    "call_table",
     "open_executor",
 ]

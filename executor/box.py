@@ -8,7 +8,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -92,23 +92,29 @@ class Box:
         except (ValueError, AttributeError, RecursionError) as error:
             raise self._death("the zygote did not greet") from error
 
-    def start_child(self, role: str, payload: bytes, expect: int, limits: Limits | None = None) -> Replies:
-        """Fork a child for ``role`` (ending the one before) and take ``expect`` frames from it."""
+    def start_child(
+        self, role: str, payload: bytes, expect: int, limits: Limits | None = None, cpu_s: Sequence[float] = ()
+    ) -> Replies:
+        """Fork a child for ``role`` (ending the one before) and take ``expect`` frames from it.
+
+        ``cpu_s``: CPU seconds for each frame; empty: those of the limits.
+        """
         limits = limits or self._limits
         self._wall_s = limits.wall_s
         header = {
             "role": role,
             "expect": expect,
             "cpu_s": limits.cpu_s,
+            "each": list(cpu_s),
             "wall_s": limits.wall_s,
             "memory_mb": limits.memory_mb,
             "limit": limits.output_kb * 1024,
         }
         return self._command(b"S", header, payload, expect)
 
-    def ask(self, payload: bytes, expect: int = 1) -> Replies:
-        """Pass one frame to the child and take ``expect`` frames from it."""
-        return self._command(b"C", {"expect": expect}, payload, expect)
+    def ask(self, payload: bytes, expect: int = 1, cpu_s: Sequence[float] = ()) -> Replies:
+        """Pass one frame to the child and take ``expect`` frames from it. ``cpu_s`` as in :meth:`start_child`."""
+        return self._command(b"C", {"expect": expect, "each": list(cpu_s)}, payload, expect)
 
     def stop_child(self) -> None:
         """Kill the child, if there is one, and everything else it left in the box."""

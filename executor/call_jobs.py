@@ -9,6 +9,7 @@ from typing import Any
 
 from executor.cache import ResultCache, calls_key
 from executor.classify import reply_value
+from executor.errors import LimitsError
 from executor.expressions import Raised, Stopped
 from executor.inside import wire
 from executor.model import CallJob, Limits, Outcome, Outputs, Verdict
@@ -37,8 +38,17 @@ class CallPlan:
         first: dict[str, int] = {}
         self._row_of = [first.setdefault(fact.key, len(first)) for fact in facts]
         self._texts = call_texts(job)
-        digest = hashlib.sha256("\n".join(self._texts).encode("ascii")).digest()
+        if job.cpu_s and len(job.cpu_s) != len(job.calls):
+            raise ValueError(
+                f"{job.job_id}: {len(job.cpu_s)} CPU limits for {len(job.calls)} calls; expected one per call"
+            )
+        digest = hashlib.sha256("\n".join((*self._texts, str(job.cpu_s))).encode("ascii")).digest()
         within = job.limits or limits
+        if within.memory_mb > limits.memory_mb:
+            raise LimitsError(
+                f"{job.job_id}: its calls may take {within.memory_mb} MiB, this executor's workers {limits.memory_mb}; "
+                "expected no more; open the executor with the larger limit"
+            )
         self._keys = [calls_key(key, job.entry_point, digest, within, job.in_order) for key in first]
         self._decode = _Decoder()
         self._outcomes: list[tuple[Outcome, ...] | None] = [self._recall(key) for key in self._keys]
@@ -59,7 +69,7 @@ class CallPlan:
         for number, rows in enumerate(self._rows):
             sources = tuple(self._sources[row] for row in rows)
             job = self._job
-            yield number, CallShard(job.entry_point, sources, self._texts, job.limits, job.in_order)
+            yield number, CallShard(job.entry_point, sources, self._texts, job.limits, job.cpu_s, job.in_order)
 
     def take(self, number: int, answer: ShardReplies) -> None:
         """Enter a shard's answers and remember them."""

@@ -39,20 +39,24 @@ class CellRunner:
         for solution in shard.solutions:
             budget = Budget(shard.limits or self._limits)
             if solution.stateless or shard.in_order:
-                answers = list(self._sessions.stream(solution.text, shard.entry_point, shard.calls, budget))
+                answers = list(
+                    self._sessions.stream(solution.text, shard.entry_point, shard.calls, budget, cpu_s=shard.cpu_s)
+                )
             else:
-                answers = self._one_by_one(solution.text, shard.entry_point, shard.calls, budget)
+                answers = self._one_by_one(solution.text, shard, budget)
             rows.append(tuple((answer.frame, answer.letter, answer.cpu_s) for answer in answers))
         return ShardReplies(tuple(rows))
 
-    def _one_by_one(self, source: str, entry_point: str, calls: Sequence[str], budget: Budget) -> list[Answer]:
+    def _one_by_one(self, source: str, shard: CallShard, budget: Budget) -> list[Answer]:
         """A fresh process per call, within the budget; a solution that cannot be loaded fails all at once."""
         answers: list[Answer] = []
-        for call in calls:
-            answers += self._sessions.stream(source, entry_point, [call], budget)
+        for number, call in enumerate(shard.calls):
+            answers += self._sessions.stream(
+                source, shard.entry_point, [call], budget, cpu_s=shard.cpu_s[number : number + 1]
+            )
             if answers[-1].loading or budget.spent:
                 break
-        return answers + [answers[-1]] * (len(calls) - len(answers))
+        return answers + [answers[-1]] * (len(shard.calls) - len(answers))
 
     def cells(self, shard: CellShard) -> ShardCells:
         """Judge all cells of a shard."""
@@ -107,15 +111,20 @@ class _Row:
         self._cells: dict[int, Cell] = {}
 
     def judge(self, wanted: Sequence[int]) -> dict[int, Cell]:
-        """Return the cell of each wanted test. Tests that are lifted come first: they cost next to nothing."""
-        plans = {test: self._book.plan_for(test, self._solution.text) for test in wanted}
+        """Return the cell of each wanted test.
+
+        Tests that are lifted come first: they cost next to nothing. Otherwise the order is that of the book, whatever
+        the order in the job: once a solution has timed out, verdicts may depend on what was run before.
+        """
+        ordered = sorted(wanted, key=self._book.order)
+        plans = {test: self._book.plan_for(test, self._solution.text) for test in ordered}
         lifted = [test for test, plan in plans.items() if isinstance(plan, Lifted)]
         heavy = self._lifted(lifted)
         programs: dict[int, Program] = {test: plan for test, plan in plans.items() if isinstance(plan, Program)}
         for test, plan in plans.items():
             if isinstance(plan, Vacuous):
                 self._enter(test, "I", "v")
-        for test in sorted([*heavy, *programs]):
+        for test in sorted([*heavy, *programs], key=self._book.order):
             if self._ballot.hopeless:
                 break
             self._program(test, programs.get(test) or _program_of(plans[test]))

@@ -10,9 +10,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
+from executor.cgroup import GroupHome, WorkerGroup, group_homes, limits_of, remove_leftovers
 from executor.errors import SandboxError
 from executor.inside.frames import pack, read_frame, write_all
 from executor.worker import Failure, Request, Response, Setup
@@ -29,9 +31,11 @@ _ATTEMPTS = 2
 class _Worker:
     """One worker process. Used by one thread."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, homes: list[GroupHome]) -> None:
         self._setup = setup
         self._process: subprocess.Popen[bytes] | None = None
+        self._homes = homes
+        self._group = WorkerGroup(())
         self.closed = False
         self.busy = threading.Lock()
         """Held while a shard is served: a run that was abandoned may still have one with this worker."""
@@ -61,6 +65,10 @@ class _Worker:
                 start_new_session=True,
             )
             assert self._process.stdin is not None
+            if not self._group.folders:
+                self._group = WorkerGroup.make(uuid4().hex[:8], limits_of(self._setup.limits), self._homes)
+            # Before it hears how to make boxes: they shall all be in the group.
+            self._group.enter(self._process.pid)
             write_all(self._process.stdin.fileno(), pack(msgspec.msgpack.encode(self._setup)))
         return self._process
 
@@ -68,6 +76,7 @@ class _Worker:
         """Kill the process, for good. Idempotent."""
         self.closed = True
         self.kill()
+        self._group.remove()
 
     def kill(self) -> None:
         """Kill the process; its boxes die with it, and the next shard starts another."""
@@ -85,7 +94,9 @@ class Crew:
     """Workers, each driven by a thread. Processes start with the first shard and stay warm until :meth:`close`."""
 
     def __init__(self, size: int, setup: Setup) -> None:
-        self._workers = [_Worker(setup) for _ in range(size)]
+        homes = group_homes()
+        remove_leftovers(homes)
+        self._workers = [_Worker(setup, homes) for _ in range(size)]
 
     def map(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
         """Serve ``(ticket, shard)`` pairs, yield ``(ticket, answer)`` in order of completion.

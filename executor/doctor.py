@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from executor.box import Box
 from executor.bwrap import box_plan, find_bwrap, seccomp_program, works
+from executor.cgroup import group_homes
 from executor.errors import SandboxError, SandboxMissing
 from executor.model import Limits
 
@@ -48,7 +49,7 @@ def require_sandbox() -> None:
 
 def checks() -> list[Check]:
     """Look at everything the sandbox needs. Raises nothing."""
-    return [_bwrap(), _namespaces(), _seccomp(), _user(), _memory(), _box()]
+    return [_bwrap(), _namespaces(), _seccomp(), _user(), _memory(), _group(), _box()]
 
 
 def _bwrap() -> Check:
@@ -101,6 +102,20 @@ def _memory() -> Check:
         ok=False,
         detail=f"the hard limit on address space is {hard >> 20} MiB, cells ask for {Limits().memory_mb}",
         remedy="ulimit -Hv unlimited, or set limits.memory_mb lower",
+    )
+
+
+def _group() -> Check:
+    homes = group_homes()
+    if homes:
+        places = ", ".join(str(home.folder) for home in homes)
+        return Check(name="control group", ok=True, detail=f"one per worker, below {places}", required=False)
+    return Check(
+        name="control group",
+        ok=False,
+        detail="none to be had: the limits hold for each process, not for a worker's processes together",
+        remedy="systemd-run --user --scope -p Delegate=yes -p DelegateSubgroup=run COMMAND",
+        required=False,
     )
 
 

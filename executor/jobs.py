@@ -15,8 +15,8 @@ from executor.shards import CellShard, ShardCells, Source
 
 __all__ = ["CellPlan"]
 
-_SHARD = 16
-"""Distinct solutions per shard: small enough to keep all workers busy to the end of a job."""
+_SHARD = 4
+"""Distinct solutions per shard. Each may take seconds where it times out: few, to keep all workers busy to the end."""
 
 
 class CellPlan:

@@ -54,7 +54,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_timeouts: int | None = 3
     """After this many timed-out calls the rest of a solution's cells are TIMEOUT without a run, and counted so; None
     runs them all."""
-    patience: float = 0.125
+    patience: float = 0.25
     """Share of ``cpu_s`` that each later call of a solution gets once one of its calls has timed out: what loops on one
     input mostly loops on others. 1 gives all calls the same."""
 
@@ -115,6 +115,8 @@ class CallJob(Struct, frozen=True, kw_only=True):
     calls: tuple[Call, ...]
     limits: Limits | None = None
     """Limits of this job's calls; None: the executor's."""
+    cpu_s: tuple[float, ...] = ()
+    """CPU seconds of each call, where calls differ in what they may take; empty: those of the limits."""
     in_order: bool = False
     """Make the calls of one solution in order in one process, so that state lasts from call to call as it does in a
     benchmark's own harness. Otherwise a solution that may keep state gets a fresh process for each call."""

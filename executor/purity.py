@@ -24,9 +24,10 @@ _QUIET_MODULES = frozenset(
 _LOUD_NAMES = frozenset(
     """
     exec eval globals vars setattr delattr open input getcontext setrecursionlimit __import__ __dict__
-    __defaults__
+    __defaults__ random seterr set_printoptions
     """.split()
 )
+"""Names and attributes that reach for state, time or chance; ``random`` and those after it are NumPy's."""
 
 
 class SolutionFacts(Struct, frozen=True):
@@ -126,9 +127,11 @@ def _loud(node: ast.AST) -> bool:
         decorated = not isinstance(node, ast.Lambda) and any(not _quiet_decorator(item) for item in node.decorator_list)
         return decorated or any(not _frozen_value(value) for value in defaults)
     if isinstance(node, ast.Import):
-        return any(alias.name.split(".")[0] not in _QUIET_MODULES for alias in node.names)
+        names = [alias.name.split(".") for alias in node.names]
+        return any(parts[0] not in _QUIET_MODULES or set(parts) & _LOUD_NAMES for parts in names)
     if isinstance(node, ast.ImportFrom):
-        return (node.module or "").split(".")[0] not in _QUIET_MODULES
+        parts = {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+        return (node.module or "").split(".")[0] not in _QUIET_MODULES or bool(parts & _LOUD_NAMES)
     if isinstance(node, ast.Attribute):
         # Any store to an attribute may hang state on a function, class or module.
         return not isinstance(node.ctx, ast.Load) or node.attr in _LOUD_NAMES

@@ -79,7 +79,13 @@ class Sessions:
         self._loaded = None
 
     def stream(
-        self, source: str, entry_point: str, calls: Sequence[str], budget: Budget, chunk: int = 0
+        self,
+        source: str,
+        entry_point: str,
+        calls: Sequence[str],
+        budget: Budget,
+        chunk: int = 0,
+        cpu_s: Sequence[float] = (),
     ) -> Iterator[Answer]:
         """Make calls of one solution, in as few processes as they allow; yield one answer per call, in order.
 
@@ -89,26 +95,33 @@ class Sessions:
             calls: requests' JSON texts, ``[function, arguments, keywords]``.
             budget: limits the calls, and is told of those that do not come back.
             chunk: calls made ahead of the answers that are taken; 0: all of them.
+            cpu_s: CPU seconds of each call; empty: those of the budget.
         """
         taken = 0
         try:
-            for answer in self._stream(source, entry_point, calls, budget, chunk or len(calls)):
+            for answer in self._stream(source, entry_point, calls, budget, chunk or len(calls), cpu_s):
                 taken += 1
                 yield answer
         except BoxDied as error:
             _log.warning("a box died under %d calls, they run one by one: %s", len(calls) - taken, error)
-            for call in calls[taken:]:
-                yield self._alone(source, entry_point, call, budget)
+            for number in range(taken, len(calls)):
+                yield self._alone(source, entry_point, calls[number], budget, cpu_s[number : number + 1])
 
-    def _alone(self, source: str, entry_point: str, call: str, budget: Budget) -> Answer:
+    def _alone(self, source: str, entry_point: str, call: str, budget: Budget, cpu_s: Sequence[float]) -> Answer:
         try:
-            return next(self._stream(source, entry_point, [call], budget, 1))
+            return next(self._stream(source, entry_point, [call], budget, 1, cpu_s))
         except BoxDied:
             self._check_canary()
             return Answer(letter="R")
 
     def _stream(
-        self, source: str, entry_point: str, calls: Sequence[str], budget: Budget, chunk: int
+        self,
+        source: str,
+        entry_point: str,
+        calls: Sequence[str],
+        budget: Budget,
+        chunk: int,
+        cpu_s: Sequence[float],
     ) -> Iterator[Answer]:
         self._loaded = None
         self._solutions.start()
@@ -116,7 +129,8 @@ class Sessions:
         while taken < len(calls):
             ahead = calls[taken : taken + chunk]
             payload = self._payload(source, entry_point, ahead, budget.limits)
-            replies = self._solutions.start_child("solution", payload, 1 + len(ahead), budget.limits)
+            each = [budget.limits.cpu_s, *cpu_s[taken : taken + chunk]] if cpu_s else []
+            replies = self._solutions.start_child("solution", payload, 1 + len(ahead), budget.limits, each)
             letter = load_failure(replies.frames[0])[0] if replies.frames else end_letter(replies)
             if letter:
                 yield from [Answer(letter=letter, loading=True)] * (len(calls) - taken)
@@ -128,7 +142,7 @@ class Sessions:
                 if replies.end != "alive" or taken == len(calls):
                     break
                 ahead = calls[taken : taken + chunk]
-                replies = self._solutions.ask(_many(ahead), len(ahead))
+                replies = self._solutions.ask(_many(ahead), len(ahead), cpu_s[taken : taken + chunk])
                 answers = [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames, replies.cpu_s)]
             if replies.end != "alive":
                 letter = end_letter(replies)

@@ -56,6 +56,7 @@ class CallShard(Struct, frozen=True, tag="calls"):
     calls: tuple[str, ...]
     """Requests' JSON texts."""
     limits: Limits | None = None
+    cpu_s: tuple[float, ...] = ()
     in_order: bool = False
 
 

@@ -16,7 +16,11 @@ PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
 VERBS = (
     (),
     ("rerank",),
+    ("generate",),
+    ("sample",),
     ("evaluate",),
+    ("study",),
+    ("compare",),
     ("doctor",),
     ("prompts",),
     ("prompts", "list"),

@@ -22,7 +22,11 @@ __all__ = ["build_app", "main"]
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+_ANSWERS_KEPT = "interrupted; the answers so far are in .answers.jsonl beside the output; the same command goes on"
 _INTERRUPTED = {
+    "study": "interrupted; executed verdicts are in the cache, and the same command goes on from there",
+    "generate": _ANSWERS_KEPT,
+    "sample": _ANSWERS_KEPT,
     "rerank": "interrupted; executed verdicts are in the cache, and the same command goes on from there",
 }
 _COMPLETION_VARIABLE = "_CODERM_COMPLETE"
@@ -41,7 +45,11 @@ class _Verb(Struct, frozen=True):
 
 _VERBS = (
     _Verb("rerank", "coderm_tasks.cli.rerank", "rerank", "Choose one sample per problem by unit tests."),
+    _Verb("generate", "coderm_tasks.cli.generate", "generate", "Let a model write unit tests for a data set."),
+    _Verb("sample", "coderm_tasks.cli.sample", "sample", "Let a model write solutions for a data set."),
     _Verb("evaluate", "coderm_tasks.cli.evaluate", "evaluate", "Grade samples with EvalPlus's tests in the sandbox."),
+    _Verb("study", "coderm_tasks.cli.study", "study", "Show what tests, samples and strategies buy: figures, report."),
+    _Verb("compare", "coderm_tasks.cli.compare", "compare", "Compare two selections with labels: paired interval."),
     _Verb("doctor", "coderm_tasks.cli.doctor", "doctor", "Show what works on this machine and how to mend the rest."),
     _Verb("prompts", "coderm_tasks.cli.prompts", "app", "Show the prompts that ask a model for unit tests.", True),
     _Verb("difficulty", "coderm_tasks.cli.difficulty", "app", "Predict how hard problems are.", True),

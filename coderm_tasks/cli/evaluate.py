@@ -26,6 +26,7 @@ class _Run(Struct, frozen=True):
     workers: int
     """0: one per core."""
     limits: Limits
+    cache: Path | None
     evalplus_bug_compat: bool
 
 
@@ -38,9 +39,12 @@ def evaluate(
     evalplus_bug_compat: Annotated[
         bool, typer.Option("--evalplus-bug-compat", help="Fail everyone on HumanEval/32, as EvalPlus 0.3.1 does.")
     ] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache of outputs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
     """Grade samples by EvalPlus's rules, executed in the sandbox, and compute pass@k.
+
+    Outputs are cached: a run that was interrupted goes on where it stopped.
 
     \b
     Example:
@@ -48,11 +52,15 @@ def evaluate(
     """
     from coderm_tasks.atomic import atomic_writer, check_writable
     from coderm_tasks.cli.console import print_json
+    from coderm_tasks.config import load_config
     from coderm_tasks.datasets import cli_dataset, load_problems
     from coderm_tasks.files import read_samples
+    from coderm_tasks.places import cache_folder
 
     began = time.monotonic()
-    run = _Run(_workers(workers), _limits(cpu_limit), evalplus_bug_compat)
+    config = load_config()
+    cache = cache_folder() if config.cache and not no_cache else None
+    run = _Run(_workers(workers, config.workers), _limits(cpu_limit), cache, evalplus_bug_compat)
     name = cli_dataset(dataset)
     check_writable(output)
     problems = load_problems(name)
@@ -65,12 +73,11 @@ def evaluate(
         print_json(_summary(dataset, output, labels, time.monotonic() - began))
 
 
-def _workers(flag: int | None) -> int:
-    from coderm_tasks.config import load_config
+def _workers(flag: int | None, default: int) -> int:
     from coderm_tasks.errors import ConfigError
 
     if flag is None:
-        return load_config().workers
+        return default
     if flag < 1:
         raise ConfigError(f"--workers is {flag}: expected at least 1; leave it out for one per core")
     return flag
@@ -93,7 +100,7 @@ def _label(run: _Run, problems: Sequence[Problem], samples: Samples) -> Labels:
     from executor import open_executor
 
     with (
-        open_executor(workers=run.workers, limits=run.limits) as executor,
+        open_executor(workers=run.workers, limits=run.limits, cache=run.cache) as executor,
         progress_bar("grading samples", len(samples.order)) as advance,
     ):
         return label_samples(

@@ -19,17 +19,31 @@ __all__ = ["rerank"]
 def rerank(
     dataset: Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets.")],
     samples: Annotated[Path, typer.Option(help="EvalPlus samples (JSONL, gzip allowed).")],
-    output: Annotated[Path, typer.Option(help="Chosen samples, for evalplus.evaluate (*.jsonl).")],
+    output: Annotated[Path | None, typer.Option(help="Chosen samples, for evalplus.evaluate (*.jsonl).")] = None,
     tests: Annotated[Path | None, typer.Option(help='Unit tests: {"task_id", "test"} a line (gzip allowed).')] = None,
     matrix: Annotated[Path | None, typer.Option(help="Also write every verdict here (JSONL).")] = None,
     strategy: Annotated[str | None, typer.Option(help="Rule of selection.  [default: coderm]")] = None,
     workers: Annotated[int | None, typer.Option(help="Sandbox workers.  [default: one per core]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the pick among ties.  [default: 0]")] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="Say why, for this task id alone, on one screen; writes nothing.")
+    ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Let problems without a sample score as wrong.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache of verdicts.")] = False,
+    prune: Annotated[
+        bool | None,
+        typer.Option("--prune", help="Skip cells that cannot change the vote; the selection stays the same."),
+    ] = None,
+    audit: Annotated[
+        float | None,
+        typer.Option(help="Share of the cells judged from call tables to run the slow way too, such as 0.01."),
+    ] = None,
+    max_timeouts: Annotated[
+        int | None, typer.Option(help="Timeouts after which the rest of a solution counts as timed out; 0: no limit.")
+    ] = None,
     cpu_limit: Annotated[float | None, typer.Option(help="CPU seconds per unit test.")] = None,
     wall_limit: Annotated[float | None, typer.Option(help="Wall-clock seconds per call.")] = None,
     memory_limit: Annotated[int | None, typer.Option(help="Memory of a process, MiB.")] = None,
@@ -44,19 +58,20 @@ def rerank(
     Example:
       coderm rerank --dataset humaneval --samples samples.jsonl --tests tests.jsonl --output reranked.jsonl
       evalplus.evaluate --dataset humaneval --samples reranked.jsonl
+      coderm rerank --dataset humaneval --samples samples.jsonl --tests tests.jsonl --explain HumanEval/12
     """
     from coderm_tasks.cli.console import print_json, progress_bar, show
     from coderm_tasks.places import cache_folder
     from coderm_tasks.rerank_job import RerankRequest, carry_out, prepare
 
-    flags = {"tests": str(tests) if tests else None, "strategy": strategy, "seed": seed}
-    limits = {"cpu_s": cpu_limit, "wall_s": wall_limit, "memory_mb": memory_limit}
+    flags = {"tests": str(tests) if tests else None, "strategy": strategy, "seed": seed, "prune": prune, "audit": audit}
+    limits = {"cpu_s": cpu_limit, "wall_s": wall_limit, "memory_mb": memory_limit, "max_timeouts": max_timeouts}
     config = _config(flags, limits, workers)
     request = RerankRequest(
         dataset=dataset,
         samples=samples,
         tests=_tests(config),
-        output=output,
+        output=_output(output, explain),
         matrix=matrix,
         strategy=config.strategy,
         seed=config.seed,
@@ -64,7 +79,12 @@ def rerank(
         workers=config.workers,
         limits=config.limits,
         cache=cache_folder() if config.cache and not no_cache else None,
+        prune=config.prune,
+        audit=config.audit,
     )
+    if explain is not None:
+        _explain(request, explain)
+        return
     plan = prepare(request)
     with progress_bar("cells", plan.cells) as advance:
 
@@ -90,7 +110,30 @@ def _config(flags: dict[str, Any], limits: dict[str, Any], workers: int | None) 
         flags = {**flags, "workers": workers}
     config = load_config({name: value for name, value in flags.items() if value is not None})
     given = {name: value for name, value in limits.items() if value is not None}
+    if given.get("max_timeouts") == 0:
+        given["max_timeouts"] = None
     return msgspec.structs.replace(config, limits=msgspec.structs.replace(config.limits, **given))
+
+
+def _output(output: Path | None, explain: str | None) -> Path:
+    from coderm_tasks.errors import ConfigError
+
+    if output is None and explain is None:
+        raise ConfigError(
+            "got no --output: expected a file for the chosen samples; give --output FILE, or --explain ID"
+        )
+    return output or Path("unwritten.jsonl")
+
+
+def _explain(request: RerankRequest, task_id: str) -> None:
+    from coderm_tasks.cli.explanation import show_explanation
+    from coderm_tasks.explain import explain, run_one
+    from coderm_tasks.rerank_job import read_work
+
+    work = read_work(request)
+    with _open(request) as executor:
+        problem, item = run_one(executor, work, task_id, request.strategy)
+    show_explanation(explain(problem, item.tests, request.strategy, request.seed))
 
 
 def _tests(config: Config) -> Path:
@@ -126,6 +169,12 @@ def _summary_table(summary: RunSummary, output: str) -> Any:
             ("  run now / from the cache", f"{summary.cells_run:,} / {summary.cells_cached:,}"),
             ("  lifted / split / shared", f"{summary.lifted:,} / {summary.split:,} / {summary.shared:,}"),
             ("  timed out without a run", f"{summary.assumed:,}"),
+            *([("  pruned", f"{summary.pruned:,}")] if summary.pruned else []),
+            *(
+                [("  audited / disagree", f"{summary.audited:,} / {len(summary.disagreements):,}")]
+                if summary.audited
+                else []
+            ),
             ("verdicts", verdicts),
             ("time", f"{summary.seconds:.1f} s ({rate:,.0f} cells/s)"),
             ("written to", output),

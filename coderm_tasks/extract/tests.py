@@ -29,6 +29,7 @@ class Drop(str, Enum):
     RUNNER = "needs fixtures or a test runner"
     DUPLICATE = "duplicate"
     SURPLUS = "too many in one answer"
+    BEYOND = "beyond the budget"
 
 
 class Extraction(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What every source of unit tests offers."""
+"""What backends and sources of unit tests offer, and the records between them."""
 
 from __future__ import annotations
 
@@ -7,44 +7,121 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from coderm_tasks.errors import GenerationError
 from coderm_tasks.model import Problem
 
-__all__ = ["Generated", "Progress", "ProgressCallback", "TestGenerator"]
+__all__ = [
+    "Backend",
+    "Completions",
+    "Generated",
+    "Progress",
+    "ProgressCallback",
+    "PromptRefusedError",
+    "Request",
+    "TestGenerator",
+]
+
+
+class PromptRefusedError(GenerationError):
+    """The model cannot answer one prompt (too long, refused, failing time and again): the others may still work."""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One prompt, to be answered ``n`` times."""
+
+    text: str
+    n: int
+    seed: int
+    stop: tuple[str, ...]
+    temperature: float
+    top_p: float
+    max_tokens: int
+    """Per answer."""
+
+
+class Completions(Struct, frozen=True):
+    """What came back for one request; a backend may give fewer answers than were asked for, never none."""
+
+    texts: tuple[str, ...]
+    finish_reasons: tuple[str, ...]
+    """One per text: ``stop``, ``length``, ..."""
+    tokens: int
+    """Of all texts together; 0 where the backend does not count."""
+
+
+class Backend(Protocol):
+    """A model that completes prompts. ``complete`` may be called many times at once, from one event loop."""
+
+    async def open(self) -> None:
+        """Connect, or load the model. Raises ConfigError or GenerationError."""
+        ...
+
+    async def check(self, longest: Sequence[str]) -> None:
+        """Make sure that prompts can be answered, before tokens are spent.
+
+        Args:
+            longest: the longest prompts that are known by now, longest first; may be empty.
+
+        Raises:
+            ConfigError: a wrong model, a wrong key, or a context too short for a prompt and its answer.
+            GenerationError: no model answers.
+        """
+        ...
+
+    async def complete(self, request: Request) -> Completions:
+        """Answers to one prompt.
+
+        Raises:
+            PromptRefusedError: this prompt cannot be answered.
+            ConfigError, GenerationError: no prompt can be.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give everything back. Idempotent; works on a backend that did not open."""
+        ...
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How far generation has come, over all problems."""
+    """How far a run has come, over all problems."""
 
-    tests: int
-    """Usable, distinct tests so far, at most ``wanted``."""
-    wanted: int
-    """The budget."""
+    done: int
+    """Usable, distinct unit tests so far, at most ``total``; or solutions."""
+    total: int
+    """The budget, less what problems that were given up lack."""
     completions: int
-    """Answers received."""
+    """Answers so far, stored ones included."""
     usable: int
-    """Answers that held a usable test."""
-    tokens: int
-    """Tokens generated, where the endpoint counts them."""
+    """Answers that held a usable test, or code."""
+    new_tokens: int
+    """Tokens that were generated in this run, where the backend counts them."""
 
 
 ProgressCallback = Callable[[Progress], None]
 
 
 class Generated(Struct, frozen=True, kw_only=True):
-    """Unit tests for some problems, and how they came about."""
+    """How unit tests or solutions came about."""
 
     tests: dict[str, tuple[str, ...]]
-    """By task id, every problem that was asked for; at most its budget, possibly fewer."""
+    """By task id, every problem that was asked for; at most its budget, possibly fewer. Empty where they were handed
+    over one problem at a time."""
     dropped: dict[str, int]
     """What answers held besides, by reason (:class:`coderm_tasks.extract.Drop`)."""
     finish_reasons: dict[str, int]
     """Answers by the reason why they ended (``stop``, ``length``, ...)."""
     failed: dict[str, str]
-    """Problems that the endpoint refused (a prompt too long for the model, say), with its words."""
+    """Problems that the model refused (a prompt too long for it, say), with its words."""
+    short: dict[str, int]
+    """Problems with fewer tests than their budget that were not refused, with the number they have."""
     completions: int = 0
+    usable: int = 0
     requests: int = 0
-    """Requests made now; answers stored by an earlier run are not asked for again."""
+    """Requests made now."""
+    reused: int = 0
+    """Requests that an earlier run had answered: not made again."""
     tokens: int = 0
+    """Of all answers."""
 
 
 class TestGenerator(Protocol):

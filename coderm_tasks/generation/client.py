@@ -1,222 +1,277 @@
-"""One OpenAI-compatible endpoint: requests, retries, and errors that say what to do."""
+"""One OpenAI-compatible endpoint (``vllm serve``, SGLang, llama-server, hosted), and errors that say what to do."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
-from collections.abc import Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from coderm_tasks.config import GeneratorConfig
 from coderm_tasks.errors import CoderMError, ConfigError, GenerationError, did_you_mean
+from coderm_tasks.generation.base import Completions, PromptRefusedError, Request
+from coderm_tasks.generation.context import room_error
+from coderm_tasks.generation.http import FailedError, RefusedError, Transport, UnreachableError
+from coderm_tasks.model_config import ModelConfig
 
-if TYPE_CHECKING:
-    import openai
-
-__all__ = ["Completions", "Endpoint", "PromptRefusedError"]
+__all__ = ["Endpoint"]
 
 log = logging.getLogger(__name__)
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_TIMEOUT_S = 600.0
 _CHECK_TIMEOUT_S = 15.0
-_RETRIES = 6  # of the client: connection errors, timeouts, 408, 409, 429 and 5xx, with backoff
-_MALFORMED_ATTEMPTS = 3  # answers that arrive and cannot be used: cut, HTML from a proxy, without choices
-
-
-class PromptRefusedError(GenerationError):
-    """The endpoint refused one prompt (400, 413 or 422): the others may still work."""
-
-
-class Completions(Struct, frozen=True):
-    """What came back for one request."""
-
-    texts: tuple[str, ...]
-    finish_reasons: tuple[str, ...]
-    tokens: int
+_CHECK_PATIENCE_S = 2.0
+_MALFORMED_ATTEMPTS = 3  # answers that arrive and cannot be used: HTML from a proxy, without choices
+_LONGEST_WORDS = 200
 
 
 class Endpoint:
-    """Asks for completions. Use as an async context manager.
+    """A :class:`~coderm_tasks.generation.base.Backend` that asks a server.
 
     Raises:
-        ConfigError: the URL cannot be used, a key is missing or wrong, or the ``api`` extra is not installed.
+        ConfigError: the URL cannot be used, the key cannot be sent, or the ``api`` extra is not installed.
     """
 
-    def __init__(
-        self, config: GeneratorConfig, *, environ: Mapping[str, str] | None = None, retries: int = _RETRIES
-    ) -> None:
+    def __init__(self, config: ModelConfig, *, environ: Mapping[str, str] | None = None) -> None:
         self.config = config
-        self._openai = _library()
         self._key = _key(config, os.environ if environ is None else environ)
-        host = _host(config.base_url)
-        self._client = self._openai.AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=config.base_url,
-            timeout=_TIMEOUT_S,
-            max_retries=retries,
-            # A proxy meant for the internet would swallow requests to a server on this machine.
-            http_client=self._openai.DefaultAsyncHttpxClient(trust_env=host not in _LOOPBACK),
+        self._path = "/chat/completions" if config.chat else "/completions"
+        self._http = Transport(
+            config.base_url,
+            self._key,
+            connections=config.concurrency,
+            timeout_s=config.timeout_s,
+            patience_s=config.patience_s,
         )
 
-    async def __aenter__(self) -> Endpoint:
-        return self
+    async def open(self) -> None:
+        """Make the pool of connections; nothing is sent."""
+        await self._http.open()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._client.close()
+    async def close(self) -> None:
+        """Close all connections. Idempotent."""
+        await self._http.close()
 
-    async def check(self) -> None:
-        """Make sure that the endpoint answers and has the model; nothing is generated if it lists its models.
+    async def check(self, longest: Sequence[str]) -> None:
+        """Make sure that the endpoint answers, has the model and room for the longest prompts.
 
-        Raises:
-            ConfigError: no such model, or no valid key.
-            GenerationError: nothing, or no model server, answers at the URL.
+        Nothing is generated if it lists its models; else one token is.
         """
-        client = self._client.with_options(timeout=_CHECK_TIMEOUT_S, max_retries=1)
         try:
-            page = await client.models.list()
-            models = [model.id for model in page.data]
-        except self._openai.NotFoundError:  # some servers have no list: one token tells
-            await self.complete("Say yes.", {"n": 1, "max_tokens": 1}, client=client)
+            listed = await self._models()
+        except RefusedError as error:
+            if error.status not in (404, 405, 501):
+                raise self._refusal(error) from error
+            await self._one_token()
             return
-        except self._openai.OpenAIError as error:
-            raise self._explain(error) from error
-        except (AttributeError, TypeError, json.JSONDecodeError) as error:
-            raise self._not_a_server("a list of models") from error
-        if models and self.config.model not in models:
-            hint = did_you_mean(self.config.model, models) or f"; it serves {', '.join(sorted(models)[:5])}"
+        except (FailedError, UnreachableError) as error:
+            raise self._failure(error) from error
+        names = [model.id for model in listed]
+        if names and self.config.model not in names:
+            hint = did_you_mean(self.config.model, names) or f"; it serves {', '.join(sorted(names)[:5])}"
             raise ConfigError(f"{self.config.base_url} does not serve the model {self.config.model!r}{hint}; set model")
+        room = next((model.max_model_len for model in listed if model.id == self.config.model), None)
+        if room is not None:
+            await self._check_room(longest, room)
 
-    async def complete(
-        self, text: str, options: Mapping[str, Any], *, client: openai.AsyncOpenAI | None = None
-    ) -> Completions:
-        """Completions of one prompt. An answer that cannot be used is asked for again, three times in all.
-
-        Raises:
-            PromptRefusedError: the endpoint refuses this prompt or these options.
-            ConfigError: no such model, or no valid key.
-            GenerationError: the endpoint fails after all retries.
-        """
-        client = client or self._client
+    async def complete(self, request: Request) -> Completions:
+        """Answers to one prompt. An answer that cannot be used is asked for again, three times in all."""
+        body = self._body(request)
         problem = ""
         for attempt in range(_MALFORMED_ATTEMPTS):
             if attempt:
                 log.warning("%s: %s; asking again", self.config.base_url, problem)
                 await asyncio.sleep(0.25 * 2**attempt)
             try:
-                return _read(await self._ask(client, text, options))
-            except self._openai.APIResponseValidationError as error:
-                problem = f"an answer that does not fit the API ({type(error).__name__})"
-            except self._openai.OpenAIError as error:
-                raise self._explain(error) from error
-            except (_MalformedError, json.JSONDecodeError, UnicodeDecodeError) as error:
-                problem = str(error) if isinstance(error, _MalformedError) else "an answer that is not JSON"
+                return _read(await self._http.post(self._path, body), request.n)
+            except RefusedError as error:
+                raise self._refusal(error) from error
+            except (FailedError, UnreachableError) as error:
+                raise self._failure(error) from error
+            except _MalformedError as error:
+                problem = str(error)
         raise self._not_a_server("completions", problem)
 
-    async def _ask(self, client: openai.AsyncOpenAI, text: str, options: Mapping[str, Any]) -> object:
-        request: dict[str, Any] = {"model": self.config.model, **options}
-        if self.config.chat:
-            answer: object = await client.chat.completions.create(
-                messages=[{"role": "user", "content": text}], **request
-            )
-        else:
-            answer = await client.completions.create(prompt=text, **request)
-        return answer
+    def _body(self, request: Request) -> bytes:
+        turn: dict[str, Any] = (
+            {"messages": [{"role": "user", "content": request.text}]} if self.config.chat else {"prompt": request.text}
+        )
+        options: dict[str, Any] = {
+            "n": request.n,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "max_tokens": request.max_tokens,
+            "seed": request.seed,
+        }
+        if request.stop:
+            options["stop"] = list(request.stop)
+        return msgspec.json.encode({"model": self.config.model, **turn, **options})
 
-    def _explain(self, error: openai.OpenAIError) -> CoderMError:
-        """The library's error as ours, in one line and without the key."""
-        api, url = self._openai, self.config.base_url
-        if isinstance(error, (api.AuthenticationError, api.PermissionDeniedError)):
+    async def _models(self) -> list[_Model]:
+        raw = await self._http.get("/models", patience_s=_CHECK_PATIENCE_S, timeout_s=_CHECK_TIMEOUT_S)
+        try:
+            return msgspec.json.decode(raw, type=_Models).data
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._not_a_server("a list of models", _looks_like(raw)) from error
+
+    async def _one_token(self) -> None:
+        request = Request(text="Say yes.", n=1, seed=0, stop=(), temperature=0.0, top_p=1.0, max_tokens=1)
+        try:
+            raw = await self._http.post(self._path, self._body(request), patience_s=_CHECK_PATIENCE_S)
+            _read(raw, 1)
+        except RefusedError as error:
+            raise self._refusal(error) from error
+        except (FailedError, UnreachableError) as error:
+            raise self._failure(error) from error
+        except _MalformedError as error:
+            raise self._not_a_server("completions", str(error)) from error
+
+    async def _check_room(self, longest: Sequence[str], room: int) -> None:
+        """Ask vLLM to count the tokens of the longest prompts, where it can."""
+        root = self.config.base_url.rstrip("/").removesuffix("/v1")
+        for text in longest:
+            turn = {"messages": [{"role": "user", "content": text}]} if self.config.chat else {"prompt": text}
+            try:
+                tokens = await self._count(root, {"model": self.config.model, **turn})
+            except (RefusedError, FailedError, UnreachableError, msgspec.DecodeError):
+                log.info("%s does not count tokens: prompts that are too long are found when they are asked", root)
+                return
+            if error := room_error(self.config, tokens, room, "serve with a larger --max-model-len"):
+                raise error
+
+    async def _count(self, root: str, question: dict[str, Any]) -> int:
+        counting = Transport(root, self._key, connections=1, timeout_s=_CHECK_TIMEOUT_S, patience_s=0)
+        await counting.open()
+        try:
+            return msgspec.json.decode(
+                await counting.post("/tokenize", msgspec.json.encode(question)), type=_Count
+            ).count
+        finally:
+            await counting.close()
+
+    def _refusal(self, error: RefusedError) -> CoderMError:
+        """A 4xx as ours, in one line and without the key."""
+        url, words = self.config.base_url, self._words(error.body)
+        if error.status in (401, 403):
             state = "is refused" if self._key else "is not set"
             return ConfigError(f"{url} wants an API key: ${self.config.api_key_env} {state}; set it, or api_key_env")
-        if isinstance(error, api.NotFoundError):
+        if error.status == 404:
             return ConfigError(
-                f"{url} answers 404 for the model {self.config.model!r} ({self._words(error)}): "
+                f"{url} answers 404 for the model {self.config.model!r} ({words}): "
                 "check model, and that base_url ends in /v1"
             )
-        if isinstance(error, api.APIStatusError) and error.status_code in (400, 413, 422):
-            return PromptRefusedError(f"{url} refuses the prompt with {error.status_code}: {self._words(error)}")
-        if isinstance(error, api.APIStatusError):
+        if error.status in (400, 413, 422):
+            return PromptRefusedError(f"{url} refuses the prompt with {error.status}: {words}")
+        return GenerationError(f"{url} answers {error.status} ({words}): check base_url; what was generated is kept")
+
+    def _failure(self, error: FailedError | UnreachableError) -> CoderMError:
+        url = self.config.base_url
+        if error.others_answered:
+            what = f"{error.status}" if isinstance(error, FailedError) else str(error)
+            return PromptRefusedError(f"{url} fails at this prompt ({what}) and answers others: run again later")
+        if isinstance(error, FailedError):
             return GenerationError(
-                f"{url} answers {error.status_code} after all retries ({self._words(error)}): "
+                f"{url} answers {error.status} after all retries ({self._words(error.body)}): "
                 "lower concurrency, or run again later; what was generated is kept"
             )
-        cause = "no answer in time" if isinstance(error, api.APITimeoutError) else self._words(error.__cause__ or error)
         return GenerationError(
-            f"{url} cannot be reached ({cause}): start the server there, or set base_url; what was generated is kept"
+            f"{url} cannot be reached ({error}): start the server there, or set base_url; what was generated is kept"
         )
 
-    def _not_a_server(self, expected: str, found: str = "something else") -> GenerationError:
+    def _not_a_server(self, expected: str, found: str) -> GenerationError:
         return GenerationError(
             f"{self.config.base_url} answered {found} where {expected} was expected: "
-            "check base_url (it usually ends in /v1) and that a model server answers there"
+            "check base_url (it usually ends in /v1) and that a model server answers there; what was generated is kept"
         )
 
-    def _words(self, error: BaseException) -> str:
-        body = getattr(error, "body", None)
-        text = str(body.get("message") or body) if isinstance(body, dict) else str(error) or type(error).__name__
-        text = " ".join(text.split())
+    def _words(self, body: bytes) -> str:
+        """What the server says, on one line and without the key."""
+        try:
+            said = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            said = body[:2000].decode("utf-8", "replace")
+        while isinstance(said, dict) and any(name in said for name in ("error", "message", "detail")):
+            said = next(said[name] for name in ("error", "message", "detail") if name in said)
+        text = " ".join(str(said).split()) or "no words"
         text = text.replace(self._key, "***") if self._key else text
-        return text if len(text) <= 200 else text[:197] + "..."
+        return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 3] + "..."
 
 
 class _MalformedError(Exception):
     """An answer without usable completions."""
 
 
-def _read(answer: Any) -> Completions:
-    if isinstance(answer, str):
-        what = "HTML" if "<html" in answer[:2000].lower() or "<!doctype" in answer[:200].lower() else "text"
-        raise _MalformedError(f"{what} instead of JSON")
-    choices = getattr(answer, "choices", None)
-    if not choices:
+class _Model(Struct):
+    id: str
+    max_model_len: int | None = None
+    """Only vLLM tells."""
+
+
+class _Models(Struct):
+    data: list[_Model]
+
+
+class _Count(Struct):
+    count: int
+
+
+class _Message(Struct):
+    content: str | list[Any] | None = None
+
+
+class _Choice(Struct):
+    finish_reason: str | None = None
+    message: _Message | None = None
+    text: str | None = None
+
+
+class _Usage(Struct):
+    completion_tokens: int | None = None
+
+
+class _Answer(Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Answer)
+
+
+def _read(raw: bytes, most: int) -> Completions:
+    try:
+        answer = _DECODER.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _MalformedError(_looks_like(raw)) from error
+    if not answer.choices:
         raise _MalformedError("no choices")
-    usage = getattr(answer, "usage", None)
+    choices = answer.choices[:most]
     return Completions(
         texts=tuple(_text(choice) for choice in choices),
-        finish_reasons=tuple(str(choice.finish_reason or "unknown") for choice in choices),
-        tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+        finish_reasons=tuple(choice.finish_reason or "unknown" for choice in choices),
+        tokens=(answer.usage.completion_tokens or 0) if answer.usage is not None else 0,
     )
 
 
-def _text(choice: Any) -> str:
-    message = getattr(choice, "message", None)
-    text = message.content if message is not None else getattr(choice, "text", None)
+def _text(choice: _Choice) -> str:
+    text = choice.message.content if choice.message is not None else choice.text
     return text if isinstance(text, str) else ""  # a reasoning model that ran out of tokens has no content
 
 
-def _library() -> Any:
+def _looks_like(raw: bytes) -> str:
+    start = raw[:2000].lower()
+    if b"<html" in start or b"<!doctype" in start:
+        return "HTML instead of JSON"
     try:
-        import openai
-    except ImportError as error:
-        raise ConfigError("a generator needs the openai package: pip install 'coderm-tasks[api]'") from error
-    return openai
+        msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "text instead of JSON"
+    return "JSON of another kind"
 
 
-def _host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        parts.port  # noqa: B018 - raises on a bad port
-    except ValueError as error:
-        raise ConfigError(f"generator base_url cannot be read ({error}): expected http://HOST:PORT/v1") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"generator base_url is {url!r}: expected http://HOST:PORT/v1 or https://HOST/v1")
-    if parts.username or parts.password:
-        raise ConfigError("generator base_url holds a user name or password: keys come from the environment only")
-    return host
-
-
-def _key(config: GeneratorConfig, environ: Mapping[str, str]) -> str:
+def _key(config: ModelConfig, environ: Mapping[str, str]) -> str:
     key = environ.get(config.api_key_env, "").strip()
-    if not key.isascii() or not key.isprintable():
+    if not key.isascii() or not (key.isprintable() and " " not in key):
         raise ConfigError(f"${config.api_key_env} holds characters that no API key has: set it again")
     return key

@@ -10,7 +10,10 @@ from coderm_tasks.errors import ConfigError, did_you_mean
 from coderm_tasks.generation.questions import question, stub
 from coderm_tasks.model import Problem
 
-__all__ = ["Prompt", "PromptInfo", "list_prompts", "prompt_info", "render", "render_solution"]
+__all__ = ["BLIND", "Prompt", "PromptInfo", "list_prompts", "prompt_info", "render", "render_solution"]
+
+BLIND = "unittest-blind"
+"""The prompt that shows the question only."""
 
 _CODE_STOPS = ("\nclass ", "\nif __name__", "\nprint(", "\n```")
 _ASSERT_STOPS = ("\ndef ", "\nclass ", "\nif __name__", "\n```")
@@ -68,7 +71,7 @@ def render(name: str, problem: Problem, *, candidate: str | None = None, chat: b
     if info.needs_candidate and not (candidate or "").strip():
         raise ConfigError(
             f"prompt {name!r} shows a candidate solution of {problem.task_id}, and there is none: "
-            "set condition to 'first' or 'rotate', or use the prompt 'unittest-blind'"
+            f"set condition to 'first' or 'rotate', or use the prompt {BLIND!r}"
         )
     text, stop, prefix = _PROMPTS[name].build(problem, (candidate or "").strip(), chat)
     return Prompt(text=text, stop=stop, name=name, version=info.version, prefix=prefix)
@@ -145,6 +148,6 @@ _PROMPTS = {
     for entry in (
         _Entry(PromptInfo("coderm", 1, "CodeRM-8B's own format: question and candidate code, unittest", True), _coderm),
         _Entry(PromptInfo("asserts", 1, "bare asserts after the prompt, in CodeT's manner", False), _asserts),
-        _Entry(PromptInfo("unittest-blind", 1, "a unittest class from the question alone", False), _blind),
+        _Entry(PromptInfo(BLIND, 1, "a unittest class from the question alone", False), _blind),
     )
 }

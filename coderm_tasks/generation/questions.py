@@ -8,7 +8,7 @@ import re
 from coderm_tasks.extract.source import definitions, parse
 from coderm_tasks.model import Problem
 
-__all__ = ["question", "stub"]
+__all__ = ["has_question", "question", "stub"]
 
 _EXAMPLE = re.compile(r"^[ \t]*>>>", re.MULTILINE)
 
@@ -18,13 +18,33 @@ def question(problem: Problem) -> str:
 
     HumanEval: the function's name and the docstring, prose in one paragraph and doctests one a line; no signature.
     MBPP: the text of the prompt with its example assertion, which names the function.
+    LiveCodeBench, and any other prompt in prose: the text as it stands, after a sentence that names the function where
+    the text does not.
     """
+    signature, text = _parts(problem)
+    if signature:
+        return f"{_named(problem)} {_flowing(text)}".strip()
+    return text if problem.entry_point in text else f"{_named(problem)} {text}".strip()
+
+
+def has_question(problem: Problem) -> bool:
+    """Whether the prompt says in words what to do, beyond naming the function."""
+    return any(character.isalpha() for character in _parts(problem)[1])
+
+
+def _named(problem: Problem) -> str:
+    return f"Write a function named `{problem.entry_point}`."
+
+
+def _parts(problem: Problem) -> tuple[bool, str]:
+    """Whether the prompt is the start of the function, and its words."""
     tree = _tree(problem)
-    functions = [node for node in definitions(tree, problem.entry_point) if hasattr(node, "body")] if tree else []
+    if tree is None:
+        return False, problem.prompt.strip()
+    functions = [node for node in definitions(tree, problem.entry_point) if hasattr(node, "body")]
     if functions:
-        text = ast.get_docstring(functions[-1]) or ""  # type: ignore[arg-type]
-        return f"Write a function named `{problem.entry_point}`. {_flowing(text)}".strip()
-    return ((ast.get_docstring(tree) if tree else None) or problem.prompt).strip()
+        return True, ast.get_docstring(functions[-1]) or ""  # type: ignore[arg-type]
+    return False, (ast.get_docstring(tree) or problem.prompt).strip()
 
 
 def stub(problem: Problem) -> str:

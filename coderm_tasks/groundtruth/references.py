@@ -19,7 +19,8 @@ from executor import Call, CallJob, Executor, Limits, Outcome, Outputs
 __all__ = ["Truth", "call_job", "run_references"]
 
 _TIME_FACTOR = 4.0
-"""A solution may take this many times the reference's CPU time, or the least limit if that is more (as in EvalPlus)."""
+"""On each input a solution may take this many times the reference's CPU time, or the least limit if that is more (as
+in EvalPlus)."""
 _REFERENCE_CPU_S = 120.0
 _FINGERPRINTED = "coderm_fingerprinted"
 
@@ -32,7 +33,14 @@ class Truth(Struct, frozen=True, kw_only=True):
     large: bool
     """Some outputs are too large to carry: solutions are to answer with fingerprints as well."""
     limits: Limits
-    """Limits of each call of a solution."""
+    """Limits of a solution's calls."""
+    cpu_s: tuple[float, ...]
+    """CPU seconds that each call of a solution may take: base inputs, then extra ones."""
+
+    def of(self, stage: str) -> tuple[tuple[oracle.Expected, ...], tuple[float, ...]]:
+        """What the stage ``base`` or ``plus`` asks for, and the CPU seconds of each of its calls."""
+        cut = len(self.base)
+        return (self.base, self.cpu_s[:cut]) if stage == "base" else (self.plus, self.cpu_s[cut:])
 
 
 def run_references(executor: Executor, problems: Sequence[Problem], limits: Limits) -> dict[str, Truth]:
@@ -41,7 +49,7 @@ def run_references(executor: Executor, problems: Sequence[Problem], limits: Limi
     Args:
         executor: where they run.
         problems: with inputs.
-        limits: what a solution may use at least; its CPU time grows with the reference's.
+        limits: what a solution may use at least; its CPU time on an input grows with the reference's.
 
     Raises:
         DatasetError: a reference gives no plain data on one of its inputs, or there are no inputs.
@@ -65,7 +73,13 @@ def run_references(executor: Executor, problems: Sequence[Problem], limits: Limi
 
 
 def call_job(
-    problem: Problem, codes: Iterable[str], inputs: Iterable[tuple[object, ...]], *, limits: Limits, large: bool
+    problem: Problem,
+    codes: Iterable[str],
+    inputs: Iterable[tuple[object, ...]],
+    *,
+    limits: Limits,
+    large: bool,
+    cpu_s: tuple[float, ...] = (),
 ) -> CallJob:
     """Build the job that calls each of ``codes`` on all ``inputs``, in order and in one process, as EvalPlus does.
 
@@ -83,6 +97,7 @@ def call_job(
         solutions=tuple(codes),
         calls=tuple(Call(args) for args in inputs),
         limits=limits,
+        cpu_s=cpu_s,
         in_order=True,
     )
 
@@ -106,12 +121,13 @@ def _truth(problem: Problem, outputs: Outputs, limits: Limits) -> Truth:
             f"{problem.task_id}: the reference solution returns objects that are no plain data: expected numbers, text "
             "and containers of them; such a problem cannot be graded, take it out of the data set file"
         )
-    cpu_s = max(limits.cpu_s, _TIME_FACTOR * max(outcome.cpu_s for outcome in outcomes))
+    cpu_s = tuple(max(limits.cpu_s, _TIME_FACTOR * outcome.cpu_s) for outcome in outcomes)
     return Truth(
         base=base,
         plus=plus,
         large=any(_is_fingerprint(want.value) for want in (*base, *plus)),
-        limits=msgspec.structs.replace(limits, cpu_s=cpu_s, wall_s=max(limits.wall_s, 2 * cpu_s)),
+        limits=msgspec.structs.replace(limits, wall_s=max(limits.wall_s, 2 * max(cpu_s))),
+        cpu_s=cpu_s,
     )
 
 

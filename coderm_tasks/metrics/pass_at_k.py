@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from msgspec import Struct
 
+from coderm_tasks.metrics.intervals import mean_interval
+
 __all__ = ["PassAtK", "mean_pass_at_k", "pass_at_k"]
 
 
@@ -23,6 +25,9 @@ class PassAtK(Struct, frozen=True):
     stderr: float | None
     """Standard error of that mean over problems (not over samples); None for a single problem."""
     problems: int
+    low: float | None = None
+    """95 % interval of the mean over problems, by bootstrap; None for a single problem."""
+    high: float | None = None
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -61,4 +66,5 @@ def mean_pass_at_k(n: Sequence[int], c: Sequence[int], ks: Iterable[int] = (1, 1
 def _mean(n: Sequence[int], c: Sequence[int], k: int) -> PassAtK:
     values = np.array([pass_at_k(samples, correct, k) for samples, correct in zip(n, c, strict=True)], dtype=np.float64)
     stderr = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
-    return PassAtK(k, float(values.mean()), stderr, len(values))
+    interval = mean_interval(values)
+    return PassAtK(k, float(values.mean()), stderr, len(values), interval.low, interval.high)

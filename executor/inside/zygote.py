@@ -138,8 +138,11 @@ def _cut(child: _Child, bodies: list[bytes], expect: int) -> bool:
     return True
 
 
-def _gather(child: _Child, expect: int, request: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    """Pass ``outgoing`` to the child and take ``expect`` frames from it, within its limits."""
+def _gather(child: _Child, expect: int, request: bytes, each: list[float]) -> tuple[dict[str, Any], list[bytes]]:
+    """Pass ``request`` to the child and take ``expect`` frames from it, within its limits.
+
+    ``each``: CPU seconds for each frame; empty: the child's limit for all.
+    """
     bodies: list[bytes] = []
     cpus: list[float] = []
     child.cpu_mark = child.cpu()
@@ -155,7 +158,8 @@ def _gather(child: _Child, expect: int, request: bytes) -> tuple[dict[str, Any],
             end = "garbled"
     started, cpu_started, total = wall_mark, child.cpu_mark, 0
     while len(bodies) < expect and end == "alive":
-        cpu_left = child.cpu_limit - (child.cpu() - child.cpu_mark)
+        cpu_limit = each[len(bodies)] if each else child.cpu_limit
+        cpu_left = cpu_limit - (child.cpu() - child.cpu_mark)
         wall_left = child.wall_limit - (time.monotonic() - wall_mark)
         cpu_all = child.cpu() - cpu_started
         idle = time.monotonic() - started - cpu_all
@@ -242,7 +246,7 @@ def _serve(null: int, cell_filter: lockdown.CellFilter) -> None:
         if child is None:
             _answer({"end": "astray", "code": 0, "cpu": [], "sizes": []}, [])
             continue
-        answer, bodies = _gather(child, header["expect"], outgoing)
+        answer, bodies = _gather(child, header["expect"], outgoing, header["each"])
         if answer["end"] != "alive":
             child = None
         _answer(answer, bodies)

@@ -128,3 +128,23 @@ def test_bad_samples_are_named_with_file_and_line(
     assert complaint in err
     assert str(file) in err
     assert not output.exists()
+
+
+def test_a_second_run_takes_its_outputs_from_the_cache(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert run(samples, tmp_path / "first.jsonl", "--workers", "1") == 0
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a shard was run")
+
+    monkeypatch.setattr("executor.crew._insist", refuse)
+    assert run(samples, tmp_path / "second.jsonl", "--workers", "1") == 0
+    assert (tmp_path / "second.jsonl").read_text() == (tmp_path / "first.jsonl").read_text()
+
+
+def test_without_the_cache_nothing_is_kept(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert run(samples, tmp_path / "labels.jsonl", "--workers", "1", "--no-cache") == 0
+    assert not (tmp_path / "cache").exists()

@@ -55,7 +55,7 @@ def test_the_help_of_every_verb_can_be_printed(capsys: pytest.CaptureFixture[str
     assert f"Usage: coderm {verb}" in printed
 
 
-@pytest.mark.parametrize("verb", ["rerank", "evaluate", "doctor", "task-path"])
+@pytest.mark.parametrize("verb", ["rerank", "generate", "sample", "evaluate", "doctor", "task-path"])
 def test_the_help_of_a_verb_shows_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     main([verb, "--help"])
     assert "Example:" in capsys.readouterr().out

@@ -401,3 +401,55 @@ def test_an_interrupted_run_leaves_no_process_and_no_output_and_the_next_one_goe
     write(Path("samples.jsonl"), *quick, {"task_id": "HumanEval/2", "solution": f"{RIGHT}MARK = 1\n"})
     summary = json.loads(rerank("--json", *limits).stdout)["summary"]
     assert (summary["cells_cached"], summary["cells_run"]) == (6, 3)
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_a_pruned_run_selects_the_same_and_reports_the_cells_saved() -> None:
+    more = [{"task_id": "HumanEval/0", "test": f"assert f({number}) == {number + 1}"} for number in range(2, 62)]
+    with Path("tests.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(one) + "\n" for one in more)
+    with Path("samples.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"task_id": "HumanEval/0", "solution": RIGHT + "\n"}) + "\n")
+    whole = rerank("--no-cache", "--json", output="whole.jsonl")
+    pruned = rerank("--no-cache", "--json", "--prune", output="pruned.jsonl", matrix="matrix.jsonl")
+    assert whole.returncode == pruned.returncode == 0, pruned.stderr
+    assert read("pruned.jsonl") == read("whole.jsonl")
+    summary = json.loads(pruned.stdout)["summary"]
+    assert summary["pruned"] > 0
+    assert "pruned" in pruned.stderr
+    assert sum(row.count("-") for one in read("matrix.jsonl") for row in one["verdicts"]) == summary["pruned"]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("strategy", ["codet", "weighted"])
+def test_pruning_for_a_rule_that_is_no_vote_is_refused(capsys: pytest.CaptureFixture[str], strategy: str) -> None:
+    error = error_of(capsys, [*arguments(strategy=strategy), "--prune"])
+    assert f"prune is set with strategy '{strategy}': expected coderm" in error
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_an_audit_reports_how_many_cells_it_ran_twice() -> None:
+    done = rerank("--audit", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)["summary"]
+    assert (summary["audited"], summary["disagreements"]) == (summary["lifted"], [])
+    assert "audited / disagree" in done.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_audit_of_more_than_everything_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "audit is 2.0: expected a share from 0 to 1" in error_of(capsys, [*arguments(), "--audit", "2"])
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_timeouts_without_a_limit_are_all_run() -> None:
+    loop = "def f(x):\n    while True:\n        pass\n"
+    write(
+        Path("samples.jsonl"), *({"task_id": f"HumanEval/{n}", "solution": code} for n in range(3) for code in (loop,))
+    )
+    tests = [{"task_id": "HumanEval/0", "test": f"assert f({number}) == 2"} for number in range(5)]
+    write(Path("tests.jsonl"), *tests)
+    some = rerank("--no-cache", "--json", "--cpu-limit", "0.2")
+    every = rerank("--no-cache", "--json", "--cpu-limit", "0.2", "--max-timeouts", "0")
+    assert json.loads(some.stdout)["summary"]["assumed"] == 2
+    assert json.loads(every.stdout)["summary"]["assumed"] == 0

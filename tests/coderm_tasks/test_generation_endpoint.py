@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import pytest
 
 from coderm_tasks.config import GeneratorConfig
 from coderm_tasks.errors import ConfigError, GenerationError, StoreError
-from coderm_tasks.generation.endpoint import EndpointGenerator, check_endpoint, generate_tests
+from coderm_tasks.generation.sources import ModelSource
 from coderm_tasks.model import GroundTruth, Problem
 
 MODEL = "tiny-coder"
@@ -134,12 +135,21 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def config(server: Server, **settings: Any) -> GeneratorConfig:
-    return GeneratorConfig(base_url=server.url, model=MODEL, prompt="asserts", **settings)
+    return GeneratorConfig(base_url=server.url, model=MODEL, **{"prompt": "asserts", "patience_s": 20, **settings})
 
 
 def generate(server: Server, store: Path, budget: int = 5, problems: int = 1, **settings: Any):
     asked = [problem(number) for number in range(problems)]
     return generate_tests(config(server, **settings), asked, {}, {p.task_id: budget for p in asked}, store, 0)
+
+
+def generate_tests(settings, problems, candidates, budget, store, seed, progress=None):
+    return ModelSource(settings, store, seed=seed).generate(problems, candidates, budget, progress=progress)
+
+
+def check_endpoint(settings: GeneratorConfig) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        ModelSource(settings, Path(folder) / "answers.jsonl").check()
 
 
 def fail_first(count: int, reply: Reply) -> Fault:
@@ -196,7 +206,7 @@ def test_asking_ends_when_the_model_repeats_itself(server, tmp_path, caplog):
     assert got.tests["Mbpp/0"] == ("assert add(1, 2) == 3",)
     assert got.completions == 20
     assert got.dropped == {"duplicate": 19}
-    assert "1 of 10 tests from 20 answers" in caplog.text
+    assert "Mbpp/0: 1 of 10, and the model was asked often enough" in caplog.text
 
 
 def test_an_answer_that_ran_out_of_tokens_loses_its_unfinished_line(server, tmp_path):
@@ -268,16 +278,15 @@ def test_lasting_failure_ends_the_run_in_one_line_and_keeps_what_was_generated(s
     kept = store.read_bytes()
     server.fault = lambda path, body: reply
     with pytest.raises(GenerationError, match=said) as caught:
-        generate(server, store, budget=20)
+        generate(server, store, budget=20, patience_s=0.2)
     assert "\n" not in str(caught.value)
     assert store.read_bytes() == kept
 
 
-@pytest.mark.slow  # the client backs off six times
 def test_a_server_that_went_away_is_named_with_the_remedy(server, tmp_path):
     server.fault = lambda path, body: (200, "cut", b"x" * 100)
     with pytest.raises(GenerationError, match=r"cannot be reached .*: start the server there.*is kept"):
-        generate(server, tmp_path / "answers.jsonl")
+        generate(server, tmp_path / "answers.jsonl", patience_s=0.2)
 
 
 def test_one_refused_prompt_does_not_stop_the_others(server, tmp_path):
@@ -320,9 +329,8 @@ def test_a_problem_without_candidates_is_asked_blind_and_says_so(server, tmp_pat
 
 def test_progress_counts_up_to_the_budget(server, tmp_path):
     seen = []
-    generator = EndpointGenerator(config(server), tmp_path / "answers.jsonl")
-    generator.generate([problem()], {}, {"Mbpp/0": 20}, progress=seen.append)
-    assert seen[-1].tests == seen[-1].wanted == 20
+    generate_tests(config(server), [problem()], {}, {"Mbpp/0": 20}, tmp_path / "answers.jsonl", 0, seen.append)
+    assert seen[-1].done == seen[-1].total == 20
     assert [state.completions for state in seen] == sorted(state.completions for state in seen)
 
 
@@ -417,7 +425,7 @@ def test_a_proxy_in_the_environment_does_not_swallow_requests_to_this_machine(se
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("temperature", 0.1), ("top_p", 0.5), ("max_tokens", 9), ("condition", "none"), ("chat", False)],
+    [("temperature", 0.1), ("top_p", 0.5), ("max_tokens", 9), ("prompt", "unittest-blind"), ("chat", False)],
 )
 def test_an_answer_file_of_other_settings_is_refused_and_left_alone(server, tmp_path, setting, value):
     store = tmp_path / "answers.jsonl"
@@ -434,7 +442,7 @@ from pathlib import Path
 sys.path.insert(0, {folder!r})
 from test_generation_endpoint import config, problem
 from coderm_tasks.config import GeneratorConfig
-from coderm_tasks.generation.endpoint import generate_tests
+from test_generation_endpoint import generate_tests
 asked = [problem(number) for number in range(4)]
 settings = GeneratorConfig(base_url={url!r}, model="tiny-coder", prompt="asserts", concurrency=1)
 generate_tests(settings, asked, {{}}, {{p.task_id: 20 for p in asked}}, Path({store!r}), 0)

@@ -87,8 +87,8 @@ def test_a_damaged_line_is_named_by_its_number(tmp_path):
 
 def test_a_file_of_a_later_format_is_refused(tmp_path):
     path = tmp_path / "log.jsonl"
-    path.write_text('{"answers": 2, "settings": {}}\n')
-    with pytest.raises(StoreError, match="written with format = 2, and this run has 1"):
+    path.write_text('{"answers": 3, "settings": {}}\n')
+    with pytest.raises(StoreError, match="written with format = 3, and this run has 2"):
         AnswerLog(path, SETTINGS)
 
 

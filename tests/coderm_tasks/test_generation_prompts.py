@@ -8,7 +8,7 @@ import pytest
 
 from coderm_tasks.errors import ConfigError
 from coderm_tasks.generation.prompts import list_prompts, render, render_solution
-from coderm_tasks.generation.questions import question, stub
+from coderm_tasks.generation.questions import has_question, question, stub
 from coderm_tasks.model import GroundTruth, Problem
 
 HUMANEVAL = Problem(
@@ -44,9 +44,30 @@ def test_an_mbpp_question_is_the_text_of_the_prompt():
     assert question(MBPP) == "Write a function to double a number.\nassert double(2) == 4"
 
 
-def test_a_question_without_a_docstring_is_the_prompt_itself():
-    problem = Problem(task_id="X/0", dataset="mbpp", prompt="Add two numbers.", entry_point="add", truth=GroundTruth())
-    assert question(problem) == "Add two numbers."
+def in_prose(prompt: str) -> Problem:
+    return Problem(task_id="X/0", dataset="livecodebench", prompt=prompt, entry_point="add", truth=GroundTruth())
+
+
+def test_a_question_in_prose_is_the_text_after_the_functions_name():
+    text = "Given two numbers, return their sum.\n\nInput: a = 1, b = 2\nOutput: 3"
+    assert question(in_prose(text)) == f"Write a function named `add`. {text}"
+
+
+def test_a_question_in_prose_that_names_the_function_stands_as_it_is():
+    assert question(in_prose("Implement add(a, b).")) == "Implement add(a, b)."
+
+
+@pytest.mark.parametrize(
+    "prompt", ["def add(a, b):\n", 'def add(a, b):\n    """ \n    """\n', '"""\n"""\n', "", "  1 + 2"]
+)
+def test_a_prompt_without_words_has_no_question(prompt):
+    assert not has_question(in_prose(prompt))
+
+
+def test_a_docstring_and_prose_are_questions():
+    assert has_question(HUMANEVAL)
+    assert has_question(MBPP)
+    assert has_question(in_prose("Add two numbers."))
 
 
 def test_the_coderm_prompt_is_the_model_cards_to_the_letter():

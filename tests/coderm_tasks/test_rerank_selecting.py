@@ -7,26 +7,50 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from coderm_tasks.errors import ConfigError, InputError
-from coderm_tasks.rerank import Strategy, StrategyInput, get_strategy, select, strategies, strategy_names
+from coderm_tasks.rerank import (
+    Behaviours,
+    Need,
+    Strategy,
+    StrategyInput,
+    get_selector,
+    get_strategy,
+    select,
+    strategies,
+    strategy_names,
+)
 from executor import PassMatrix
 
 ROOT = Path(__file__).parents[2]
 NEED_TESTS = [strategy.name for strategy in strategies() if strategy.needs_tests]
+DOCUMENTED = (
+    "first random examples coderm codet codet-0.05 b4 majority weighted dawid-skene mpsc mbr-exec mbr-exec-soft srank "
+    "accord oracle"
+)
 
 
 def problem_of(rows: list[str], task_id: str = "HumanEval/0", tests: int | None = None) -> StrategyInput:
+    """A problem with everything that a strategy may look at; each test makes one call, and its verdict is the output."""
     matrix = PassMatrix.from_rows(task_id, rows, tests)
-    return StrategyInput(task_id=task_id, solutions=tuple(f"s{i}" for i in range(len(rows))), matrix=matrix)
+    codes = np.where(matrix.executed, matrix.letters, 255).astype(np.int32)
+    behaviours = Behaviours(codes, np.ones(codes.shape, dtype=np.bool_), np.eye(codes.shape[1], dtype=np.bool_))
+    return StrategyInput(
+        task_id=task_id,
+        solutions=tuple(f"s{i}" for i in range(len(rows))),
+        matrix=matrix,
+        behaviours=behaviours,
+        examples=matrix,
+        labels=(False,) * len(rows),
+    )
 
 
 def test_the_documented_strategies_exist() -> None:
-    built_in = ("first", "random", "coderm", "codet", "b4", "majority", "weighted", "dawid-skene")
-    assert strategy_names() == (*built_in, "belief")
+    assert strategy_names() == (*DOCUMENTED.split(), "belief")
 
 
 def test_first_takes_the_first_sample_whatever_the_tests_say() -> None:
@@ -167,3 +191,74 @@ def test_an_error_of_a_built_in_strategy_is_not_blamed_on_the_user(monkeypatch: 
     )
     with pytest.raises(ZeroDivisionError):
         select("coderm", problem_of(["P"]))
+
+
+def bare(rows: list[str]) -> StrategyInput:
+    matrix = PassMatrix.from_rows("HumanEval/0", rows)
+    return StrategyInput(task_id="HumanEval/0", solutions=tuple(rows), matrix=matrix)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("oracle", "ground truth, which selection does not have"),
+        ("mbr-exec", "the outputs of the tests' calls, which were not recorded here"),
+        ("srank", "the outputs of the tests' calls, which were not recorded here"),
+        ("examples", "the verdicts on the problem's examples, which were not run here"),
+    ],
+)
+def test_a_strategy_whose_evidence_is_not_there_is_refused_and_not_guessed(name: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=f"strategy {name!r} needs {what}"):
+        select(name, bare(["P", "F"]))
+
+
+@pytest.mark.parametrize("name", [one.name for one in strategies() if one.outputs is Need.REQUIRED])
+def test_where_no_test_could_be_taken_apart_the_first_sample_is_taken_and_the_note_says_so(name: str) -> None:
+    none = Behaviours(np.zeros((2, 0), np.int32), np.zeros((2, 0), np.bool_), np.zeros((1, 0), np.bool_))
+    selection = select(name, msgspec.structs.replace(bare(["F", "P"]), behaviours=none))
+    assert (selection.index, selection.note) == (0, "no comparable outputs")
+
+
+def test_where_the_problem_states_no_example_the_first_sample_is_taken_and_the_note_says_so() -> None:
+    none = PassMatrix.from_rows("HumanEval/0", ["", ""], 0)
+    selection = select("examples", msgspec.structs.replace(bare(["F", "P"]), examples=none))
+    assert (selection.index, selection.note) == (0, "no examples")
+
+
+def test_examples_takes_the_solutions_that_pass_most_of_them() -> None:
+    examples = PassMatrix.from_rows("HumanEval/0", ["PF", "PP", "PP", "EE"])
+    assert select("examples", msgspec.structs.replace(bare(["P"] * 4), examples=examples)).ties == (1, 2)
+
+
+def test_the_oracle_takes_the_correct_solutions() -> None:
+    problem = msgspec.structs.replace(bare(["P", "F", "F"]), labels=(False, True, True))
+    assert select("oracle", problem).ties == (1, 2)
+
+
+def test_the_oracle_ties_all_where_none_is_correct() -> None:
+    assert select("oracle", msgspec.structs.replace(bare(["P", "F"]), labels=(False, False))).ties == (0, 1)
+
+
+def test_no_other_strategy_gets_to_see_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spy(problem: StrategyInput) -> NDArray[np.float64]:
+        seen.append(problem.labels)
+        return np.zeros(len(problem.solutions))
+
+    built_in = sys.modules["coderm_tasks.rerank.registry"]._BUILT_IN
+    monkeypatch.setitem(built_in, "coderm", Strategy(name="coderm", score=spy, summary=""))
+    select("coderm", problem_of(["P", "F"]))
+    assert seen == [None]
+
+
+def test_the_oracle_cannot_be_chosen_to_select() -> None:
+    with pytest.raises(ConfigError, match="strategy 'oracle' looks at ground truth, so it cannot select"):
+        get_selector("oracle")
+
+
+@pytest.mark.parametrize("field", ["behaviours", "examples", "labels"])
+def test_evidence_of_another_height_is_refused(field: str) -> None:
+    problem = msgspec.structs.replace(problem_of(["P", "F"]), **{field: getattr(problem_of(["P"]), field)})
+    with pytest.raises(InputError, match="of 1 rows for 2 solutions; expected one row per solution"):
+        select("coderm", problem)

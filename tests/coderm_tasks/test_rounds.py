@@ -9,10 +9,11 @@ import pytest
 from coderm_tasks.belief_strategy import BELIEF
 from coderm_tasks.errors import ConfigError, InputError
 from coderm_tasks.generation.base import Generated
+from coderm_tasks.generation.sources import BankSource
 from coderm_tasks.model import GroundTruth, Problem
 from coderm_tasks.pipeline import Work, run_and_select
-from coderm_tasks.rerank import StrategyInput, get_strategy, select
-from coderm_tasks.rounds import GeneratedTests, ReadyTests, RoundsPlan, SequentialRun, Supply, run_in_rounds
+from coderm_tasks.rerank import StrategyInput, get_selector, select
+from coderm_tasks.rounds import GeneratedTests, RoundsPlan, SequentialRun, Supply, run_in_rounds
 from difficulty import BeliefModel, SequentialOptions
 from executor import CellJob, PassMatrix
 from executor.fake import FakeExecutor
@@ -70,8 +71,13 @@ def run(
     return run_in_rounds(executor or FakeExecutor(), work, supply, plan, strategy=strategy)
 
 
-def ready(*numbers: int) -> ReadyTests:
-    return ReadyTests({f"Toy/{number}": TESTS for number in numbers})
+def ready(*numbers: int) -> GeneratedTests:
+    return stock({f"Toy/{number}": TESTS for number in numbers})
+
+
+def stock(tests: dict[str, tuple[str, ...]]) -> GeneratedTests:
+    """Tests that are written already."""
+    return GeneratedTests(BankSource(tests), [problem(number) for number in range(3)], {})
 
 
 def test_a_clear_choice_takes_few_tests_and_few_cells() -> None:
@@ -124,7 +130,7 @@ def test_the_budget_is_never_overrun(total: int) -> None:
 
 
 def test_a_problem_whose_tests_run_out_is_left_with_what_it_has() -> None:
-    done = run([Work(problem(0), (RIGHT, ALIKE, WRONG), ())], ReadyTests({"Toy/0": TESTS[:3]}), delta=0.0)
+    done = run([Work(problem(0), (RIGHT, ALIKE, WRONG), ())], stock({"Toy/0": TESTS[:3]}), delta=0.0)
     assert done.runs[0].tests == TESTS[:3]
 
 
@@ -135,7 +141,7 @@ def test_problems_without_solutions_or_tests_fall_back() -> None:
 
 def test_tests_that_test_nothing_do_not_count_as_evidence() -> None:
     tests = ("x = 1", "y = 2", *TESTS)
-    done = run([Work(problem(0), (RIGHT, WRONG), ())], ReadyTests({"Toy/0": tests}))
+    done = run([Work(problem(0), (RIGHT, WRONG), ())], stock({"Toy/0": tests}))
     assert done.runs[0].selection.index == 0
     assert len(done.runs[0].tests) > 2
 
@@ -185,7 +191,7 @@ class Writer:
     ) -> Generated:
         self.asked.append(dict(budget))
         tests = {task_id: tuple(reversed(TESTS[:count])) for task_id, count in budget.items()}
-        return Generated(tests=tests, dropped={"junk": 1}, finish_reasons={}, failed={})
+        return Generated(tests=tests, dropped={"junk": 1}, finish_reasons={}, failed={}, short={}, requests=1)
 
 
 def test_a_generator_is_asked_for_no_more_than_the_rounds_want() -> None:
@@ -197,7 +203,9 @@ def test_a_generator_is_asked_for_no_more_than_the_rounds_want() -> None:
     assert wanted == sorted(wanted)
     assert wanted[-1] == len(done.runs[0].tests) < 12
     assert all("Toy/1" not in counts for counts in writer.asked)
-    assert supply.dropped["junk"] == len(writer.asked) == done.rounds
+    assert len(writer.asked) == done.rounds
+    assert supply.summary().requests == done.rounds + 1
+    assert writer.asked[-1] == {"Toy/0": wanted[-1]}
 
 
 def test_tests_that_were_given_keep_their_place_whatever_order_a_generator_answers_in() -> None:
@@ -208,7 +216,7 @@ def test_tests_that_were_given_keep_their_place_whatever_order_a_generator_answe
 
 
 def test_the_belief_is_a_strategy_by_name() -> None:
-    assert get_strategy("belief").name == BELIEF.name
+    assert get_selector("belief").name == BELIEF.name
 
 
 def test_the_strategy_lets_a_large_class_stand_against_a_single_test() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -183,6 +184,9 @@ def test_a_hostile_zygote_is_a_dead_box_in_time(name: str, tmp_path: Path, monke
     assert isinstance(outcome[0], BoxDied), repr(outcome[0])
 
 
+PROGRAMS = int(os.environ.get("CODERM_FUZZ_PROGRAMS", "300"))
+"""Random programs to run; ``make fuzz`` runs 10,000."""
+BATCH = 20
 STATEMENTS = st.sampled_from(
     [
         "raise ValueError(x)", "raise SystemExit(0)", "raise MemoryError", "raise KeyboardInterrupt", "os._exit(0)",
@@ -201,8 +205,9 @@ def executor() -> Iterator[LocalExecutor]:
         yield opened
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(bodies=st.lists(st.lists(STATEMENTS, min_size=1, max_size=4), min_size=20, max_size=20))
+@pytest.mark.timeout(1800)
+@settings(max_examples=PROGRAMS // BATCH, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(bodies=st.lists(st.lists(STATEMENTS, min_size=1, max_size=4), min_size=BATCH, max_size=BATCH))
 def test_no_random_program_passes_and_the_next_honest_one_does(
     executor: LocalExecutor, bodies: list[list[str]]
 ) -> None:

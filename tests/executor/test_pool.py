@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -326,3 +327,48 @@ def test_when_the_parent_is_killed_every_process_below_it_ends() -> None:
     while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_after_a_first_timeout_later_calls_get_a_share_of_the_limit() -> None:
+    busy = "def f(x):\n    if x == 0:\n        while True:\n            pass\n    return sum(i for i in range(10 ** 7)) * 0 + x\n"
+    tests = ["assert f(1) == 1", "assert f(0) == 0", "assert f(2) == 2", "assert f(3) == 3"]
+    with open_executor(workers=1, limits=Limits(cpu_s=4, patience=0.01, max_timeouts=None)) as impatient:
+        assert run(impatient, [busy], tests).rows() == ["TTTT"]
+    with open_executor(workers=1, limits=Limits(cpu_s=4, patience=1.0, max_timeouts=None)) as patient:
+        assert run(patient, [busy], tests).rows() == ["PTPP"]
+
+
+def test_calls_may_have_limits_of_their_own() -> None:
+    loop = "def f(x):\n    while x:\n        pass\n    return x\n"
+    job = CallJob(
+        job_id="j",
+        entry_point="f",
+        solutions=(loop,),
+        calls=(Call((0,)), Call((1,)), Call((0,)), Call((1,))),
+        limits=Limits(cpu_s=60, max_timeouts=None, patience=1.0),
+        cpu_s=(60.0, 0.1, 60.0, 0.3),
+    )
+    with open_executor(workers=1) as executor:
+        started = time.monotonic()
+        (outputs,) = executor.call([job])
+        assert time.monotonic() - started < 30
+    assert [outcome.kind for outcome in outputs.outcomes[0]] == ["value", "stopped", "value", "stopped"]
+
+
+def test_limits_that_do_not_match_the_calls_are_refused(executor: LocalExecutor) -> None:
+    job = CallJob(job_id="j", entry_point="f", solutions=(ADD,), calls=(Call((0,)),), cpu_s=(1.0, 2.0))
+    with pytest.raises(ValueError, match="j: 2 CPU limits for 1 calls"):
+        list(executor.call([job]))
+
+
+def test_the_order_of_tests_and_solutions_changes_no_verdict_even_where_calls_time_out() -> None:
+    """With so many timeouts that the rest is assumed, what is run first decides: that must not be the job's order."""
+    late = "def f(x):\n    while x > 5:\n        pass\n    return x\n"
+    solutions = [late, LOOP, SAME, "SEEN = []\n" + late]
+    tests = [f"assert f({number}) == {number}" for number in (10, 1, 11, 2, 12, 3, 13, 4, 100)]
+    tests += [test + UNLIFT for test in tests[:5]]
+    with open_executor(workers=2, limits=Limits(cpu_s=0.1, max_timeouts=2)) as quick:
+        straight = run(quick, solutions, tests)
+        turned = run(quick, solutions[::-1], tests[::-1])
+    assert np.array_equal(straight.letters, turned.letters[::-1, ::-1])
+    assert straight.rows()[0][:9] == "TPTPTPTPT"

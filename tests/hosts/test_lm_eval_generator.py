@@ -14,7 +14,7 @@ from lm_eval_replay import RIGHT_0, TESTS_0, WRONG, ReplayLM, cycle, run, values
 
 from coderm_tasks.errors import ConfigError, GenerationError
 
-pytest.importorskip("openai", reason="the generator's client needs it: pip install coderm-tasks[api]")
+pytest.importorskip("aiohttp", reason="the generator's client needs it: pip install coderm-tasks[api]")
 
 ASSERTS = "\n".join(f"assert has_close_elements({text.strip()}" for text in TESTS_0)
 

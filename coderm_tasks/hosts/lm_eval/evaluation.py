@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,17 +14,17 @@ from msgspec import Struct
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from coderm_tasks.budgeting import CAP, SEQUENTIAL, BudgetPlan, plan_budgets
-from coderm_tasks.generation.base import TestGenerator
-from coderm_tasks.generation.endpoint import EndpointGenerator
-from coderm_tasks.generation.prompts import render
+from coderm_tasks.generation.base import Generated, Progress, TestGenerator
+from coderm_tasks.generation.sources import BankSource, ModelSource
 from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, Grade, grade
 from coderm_tasks.hosts.lm_eval import records
-from coderm_tasks.hosts.lm_eval.answers import Answers, harvest_tests, solutions_of, uniform_problems
+from coderm_tasks.hosts.lm_eval.answers import Answers, solutions_of, uniform_problems
 from coderm_tasks.hosts.lm_eval.plan import RunPlan
 from coderm_tasks.hosts.lm_eval.scores import METRIC, Score, score_problem
+from coderm_tasks.hosts.lm_eval.self_written import SelfSource
 from coderm_tasks.pipeline import ProblemRun, Work, run_and_select, summarise
 from coderm_tasks.places import cache_folder
-from coderm_tasks.rounds import GeneratedTests, ReadyTests, RoundsPlan, SequentialRun, Supply, run_in_rounds
+from coderm_tasks.rounds import GeneratedTests, RoundsPlan, SequentialRun, run_in_rounds
 from coderm_tasks.store import matrix_record
 from difficulty import SequentialOptions
 from executor import Executor, PassMatrix, open_executor
@@ -69,22 +68,22 @@ def evaluate(plan: RunPlan, answers: Sequence[Answers]) -> Evaluation:
     started = time.monotonic()
     _warn_of_copies(plan, answers)
     codes = {one.task_id: solutions_of(one, plan.problems[one.task_id], chat=plan.chat) for one in answers}
-    planned = _settle_budgets(plan, codes)
+    budgets = _settle_budgets(plan, codes)
+    work, generated = collect_work(plan, answers, codes, budgets)
+    found: dict[str, Any] = {}
+    runs: list[ProblemRun] = []
+    if not plan.predict_only and plan.config.allocation == SEQUENTIAL:
+        done, generated = _execute_in_rounds(plan, work, generated, budgets)
+        runs, found = done.runs, {"rounds": done.rounds, "problems_settled": done.settled}
+        work = [Work(run.problem, run.solutions, run.tests) for run in runs]
+    records.write_work(plan.records, work)
+    facts = {**_facts(plan, work, generated), **found}
     scores: dict[str, dict[str, Score]] = {}
-    if plan.predict_only or plan.config.allocation != SEQUENTIAL:
-        work, dropped = collect_work(plan, answers, codes, planned)
-        records.write_work(plan.records, work)
-        runs = [] if plan.predict_only else _execute(plan, work)
-        facts = _facts(plan, work, dropped)
-    else:
-        done, dropped = _execute_in_rounds(plan, answers, codes, planned)
-        runs, work = done.runs, [Work(run.problem, run.solutions, run.tests) for run in done.runs]
-        records.write_work(plan.records, work)
-        facts = {**_facts(plan, work, dropped), "rounds": done.rounds, "problems_settled": done.settled}
     if not plan.predict_only:
+        runs = runs or _execute(plan, work)
         grades = _grade(plan, work)
         records.write_outcome(plan.records, runs, grades)
-        records.write_budgets(plan.records, runs, planned, plan.config.allocation)
+        records.write_budgets(plan.records, runs, budgets, plan.config.allocation)
         scores = {
             run.problem.task_id: score_problem(run.selection, [one.correct for one in of_run])
             for run, of_run in zip(runs, grades, strict=True)
@@ -94,13 +93,6 @@ def evaluate(plan: RunPlan, answers: Sequence[Answers]) -> Evaluation:
         _report(plan, runs)
     records.write_run(plan.records, {"settings": msgspec.to_builtins(plan.config), **facts})
     return Evaluation(codes, scores, facts)
-
-
-def _settle_budgets(plan: RunPlan, codes: Mapping[str, tuple[str, ...]]) -> BudgetPlan:
-    """Where tests are not asked for before sampling, set the budgets by the samples, over this rank's problems."""
-    if not plan.sees_samples or plan.predict_only:
-        return plan.planned
-    return plan_budgets(plan.config, [plan.problems[task_id] for task_id in codes], codes)
 
 
 def _warn_of_copies(plan: RunPlan, answers: Sequence[Answers]) -> None:
@@ -117,83 +109,87 @@ def _warn_of_copies(plan: RunPlan, answers: Sequence[Answers]) -> None:
         )
 
 
+def _settle_budgets(plan: RunPlan, codes: Mapping[str, tuple[str, ...]]) -> BudgetPlan:
+    """Where tests are not asked for before sampling, set the budgets by the samples, over this rank's problems."""
+    if not plan.sees_samples or plan.predict_only:
+        return plan.planned
+    return plan_budgets(plan.config, [plan.problems[task_id] for task_id in codes], codes)
+
+
 def collect_work(
-    plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[str, ...]], planned: BudgetPlan
-) -> tuple[list[Work], dict[str, int]]:
-    """Obtain the unit tests from where the plan says.
+    plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[str, ...]], budgets: BudgetPlan
+) -> tuple[list[Work], Generated | None]:
+    """Obtain the unit tests from where the plan says; none of a generator that is to be asked in rounds.
 
     Returns:
-        The work per problem, in the order of ``answers``, and how many tests were left out, by reason.
+        The work per problem, in the order of ``answers``, and how the tests came about; None where there are none.
     """
-    dropped: Counter[str] = Counter()
-    tests: Mapping[str, tuple[str, ...]] = {}
+    generated = _tests(plan, answers, codes, budgets)
+    tests = generated.tests if generated is not None else {}
+    return [Work(plan.problems[task_id], codes[task_id], tests.get(task_id, ())) for task_id in codes], generated
+
+
+def _source(plan: RunPlan, answers: Sequence[Answers]) -> TestGenerator | None:
+    """Where the unit tests come from; None where none are to be had."""
     if plan.bank is not None:
-        tests = {task_id: plan.bank.get(task_id, ())[: planned.tests[task_id]] for task_id in codes}
-    elif plan.self_written:
-        tests = _self_written(plan, answers, planned, dropped)
-    elif not plan.predict_only:
-        tests = _generated(plan, codes, planned, dropped)
-    return [Work(plan.problems[task_id], codes[task_id], tests.get(task_id, ())) for task_id in codes], dict(dropped)
+        return BankSource(plan.bank)
+    if plan.self_written:
+        return SelfSource(answers, plan.config.test_prompt, chat=plan.chat)
+    return None if plan.predict_only or plan.config.allocation == SEQUENTIAL else plan.generator
 
 
-def _self_written(
-    plan: RunPlan, answers: Sequence[Answers], planned: BudgetPlan, dropped: Counter[str]
-) -> dict[str, tuple[str, ...]]:
-    found = {}
-    for one in answers:
-        problem = plan.problems[one.task_id]
-        prefix = render(plan.config.test_prompt, problem, chat=plan.chat).prefix
-        harvest = harvest_tests(one, problem.entry_point, planned.tests[one.task_id], prefix=prefix)
-        found[one.task_id] = harvest.tests
-        dropped.update(harvest.dropped)
-    return found
+def _tests(
+    plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[str, ...]], budgets: BudgetPlan
+) -> Generated | None:
+    source = _source(plan, answers)
+    if source is None:
+        return None
+    # In rounds a bank may give one problem more than the average: what it does not use, others do not lack.
+    most = CAP * plan.config.budget if plan.bank is not None and plan.config.allocation == SEQUENTIAL else 0
+    problems, budget = [plan.problems[task] for task in codes], {task: max(most, budgets.tests[task]) for task in codes}
+    if not isinstance(source, ModelSource):
+        return source.generate(problems, codes, budget)
+    with tqdm(total=sum(budget.values()), desc="Generating unit tests", unit="test") as bar:
 
+        def tell(state: Progress) -> None:
+            bar.total = state.total
+            bar.set_postfix_str(f"{state.usable / max(1, state.completions):.0%} of answers usable", refresh=False)
+            bar.update(state.done - bar.n)
 
-def _generated(
-    plan: RunPlan, codes: Mapping[str, tuple[str, ...]], planned: BudgetPlan, dropped: Counter[str]
-) -> Mapping[str, tuple[str, ...]]:
-    wanted = {task_id: planned.tests[task_id] for task_id in codes}
-    generated = _generator(plan).generate([plan.problems[task_id] for task_id in codes], codes, wanted)
-    dropped.update(generated.dropped)
-    return {task_id: tests[: wanted[task_id]] for task_id, tests in generated.tests.items()}
-
-
-def _generator(plan: RunPlan) -> TestGenerator:
-    if plan.config.generator is None:
-        raise AssertionError("a plan has a bank, a generator or self-written tests")
-    return EndpointGenerator(plan.config.generator, plan.generated, seed=plan.config.seed)
+        generated = source.generate(problems, codes, budget, progress=tell)
+    if generated.reused:
+        logger.info("%s: %d requests were answered by an earlier run", plan.task, generated.reused)
+    return generated
 
 
 def _execute(plan: RunPlan, work: Sequence[Work]) -> list[ProblemRun]:
+    config = plan.config
     with _matrices_kept(plan, len(work)) as (executor, keep):
-        return run_and_select(executor, work, strategy=plan.config.strategy, seed=plan.config.seed, progress=keep)
+        return run_and_select(
+            executor, work, strategy=config.strategy, seed=config.seed, progress=keep, prune=config.prune,
+            audit=config.audit,
+        )  # fmt: skip
 
 
 def _execute_in_rounds(
-    plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[str, ...]], planned: BudgetPlan
-) -> tuple[SequentialRun, dict[str, int]]:
-    """Sequential allocation. Self-written tests are there already: what it saves then is cells."""
-    config, dropped = plan.config, Counter[str]()
-    work = [Work(plan.problems[task_id], codes[task_id], ()) for task_id in codes]
-    supply: Supply
-    if plan.self_written:
-        supply = ReadyTests(_self_written(plan, answers, planned, dropped))
-    elif plan.bank is not None:
-        supply = ReadyTests(plan.bank)
-    else:
-        supply = GeneratedTests(_generator(plan), [one.problem for one in work], codes)
+    plan: RunPlan, work: Sequence[Work], ready: Generated | None, budgets: BudgetPlan
+) -> tuple[SequentialRun, Generated | None]:
+    """Sequential allocation. Where tests are ready, written by the model or in a bank, what it saves is cells."""
+    config = plan.config
+    source = plan.generator if plan.generator is not None else BankSource(ready.tests if ready is not None else {})
+    supply = GeneratedTests(source, [one.problem for one in work], {one.problem.task_id: one.solutions for one in work})
     rounds = RoundsPlan(
         total=config.budget * len(work),
         cap=CAP * config.budget,
-        rates={task_id: prediction.pass_rate for task_id, prediction in planned.predictions.items()},
-        belief=planned.belief,
+        rates={task_id: prediction.pass_rate for task_id, prediction in budgets.predictions.items()},
+        belief=budgets.belief,
         options=SequentialOptions(delta=config.delta),
+        audit=config.audit,
     )
+    bare = [msgspec.structs.replace(one, tests=()) for one in work]
     with _matrices_kept(plan, len(work)) as (executor, keep):
-        done = run_in_rounds(executor, work, supply, rounds, strategy=config.strategy, seed=config.seed, progress=keep)
-    if isinstance(supply, GeneratedTests):
-        dropped.update(supply.dropped)
-    return done, dict(dropped)
+        done = run_in_rounds(executor, bare, supply, rounds, strategy=config.strategy, seed=config.seed, progress=keep)
+    return done, supply.summary() if plan.generator is not None else ready
 
 
 @contextmanager
@@ -226,7 +222,7 @@ def _cache(plan: RunPlan) -> Path | None:
     return cache_folder() if plan.config.cache else None
 
 
-def _facts(plan: RunPlan, work: Sequence[Work], dropped: Mapping[str, int]) -> dict[str, Any]:
+def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> dict[str, Any]:
     tests = [len(one.tests) for one in work]
     return {
         "task": plan.task,
@@ -238,10 +234,19 @@ def _facts(plan: RunPlan, work: Sequence[Work], dropped: Mapping[str, int]) -> d
         "samples_without_code": sum(not code for one in work for code in one.solutions),
         "tests": sum(tests),
         "problems_without_tests": sum(not count for count in tests),
-        "tests_left_out": dict(dropped),
+        "tests_left_out": dict(generated.dropped) if generated is not None else {},
+        "generation": _generation(plan, generated),
         "sandbox": "none: nothing was executed" if plan.predict_only else "bubblewrap",
         "versions": records.versions(),
     }
+
+
+def _generation(plan: RunPlan, generated: Generated | None) -> dict[str, Any] | None:
+    """What the external generator did; None where there was none."""
+    if generated is None or plan.generator is None:
+        return None
+    kept = ("finish_reasons", "failed", "short", "completions", "usable", "requests", "reused", "tokens")
+    return {"answers": str(plan.generator.store), **{name: getattr(generated, name) for name in kept}}
 
 
 def _report(plan: RunPlan, runs: Sequence[ProblemRun]) -> None:

@@ -16,11 +16,11 @@ from coderm_tasks.budgeting import BudgetPlan, check_allocation, choose_classifi
 from coderm_tasks.config import Config
 from coderm_tasks.errors import StoreError
 from coderm_tasks.generation.bank import load_bank
-from coderm_tasks.generation.endpoint import check_endpoint
 from coderm_tasks.generation.prompts import render
+from coderm_tasks.generation.sources import ModelSource
 from coderm_tasks.hosts.lm_eval.caller import output_folder
 from coderm_tasks.model import Problem
-from coderm_tasks.rerank import get_strategy
+from coderm_tasks.rerank import get_selector
 from executor.doctor import require_sandbox
 
 __all__ = ["Ranks", "RunPlan", "make_plan"]
@@ -52,8 +52,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """Ready unit tests by task id; None if they are to be generated."""
     records: Path
     """Folder of this run's records; exists."""
-    generated: Path
-    """Where an external generator keeps its answers, for the next run too."""
+    generator: ModelSource | None
+    """The external generator, if there is one; it keeps its answers for the next run too."""
     workers: int
     """Sandbox workers."""
     predict_only: bool
@@ -99,16 +99,18 @@ def make_plan(
     by_id = {problem.task_id: problem for problem in problems}
     if not predict_only:
         require_sandbox()
-    get_strategy(config.strategy)
+    get_selector(config.strategy)
     check_allocation(config.allocation)
     bank = load_bank(Path(config.tests), tuple(by_id)) if config.tests is not None else None
     external = bank is not None or config.generator is not None
-    if config.generator is not None:
-        check_endpoint(config.generator)
-    elif bank is None:
-        render(config.test_prompt, problems[0], chat=chat)
     planned = _planned(config, [by_id[task_id] for task_id in chosen], sees_samples=external)
     base = _records_base(config)
+    generator = _generator(task, config, problems, base, ranks)
+    if generator is not None:
+        if not predict_only:
+            generator.check([by_id[task_id] for task_id in chosen])
+    elif bank is None:
+        render(config.test_prompt, problems[0], chat=chat)
     folder = base / _folder_name(task, ranks)
     _make_folder(folder)
     logger.info("%s: records of this run go to %s", task, folder)
@@ -120,8 +122,7 @@ def make_plan(
         planned=planned,
         bank=bank,
         records=folder,
-        # A file per rank: it has one writer. The same ranks get the same problems in the next run.
-        generated=base / f"generated_{task}{_suffix(ranks)}.jsonl",
+        generator=generator,
         workers=config.workers or max(1, (os.cpu_count() or 1) // ranks.of),
         predict_only=predict_only,
     )
@@ -133,6 +134,15 @@ def _planned(config: Config, problems: Sequence[Problem], *, sees_samples: bool)
     # Found now rather than when the samples are paid for.
     choose_classifier(config, problems[0].dataset, sampled=True)
     return plan_budgets(msgspec.structs.replace(config, allocation="equal", classifier=None), problems)
+
+
+def _generator(task: str, config: Config, problems: Sequence[Problem], base: Path, ranks: Ranks) -> ModelSource | None:
+    if config.generator is None:
+        return None
+    # A file per rank: it has one writer. The same ranks get the same problems in the next run, but other samples.
+    store = base / f"generated_{task}{_suffix(ranks)}.jsonl"
+    dataset = problems[0].dataset
+    return ModelSource(config.generator, store, dataset=dataset, seed=config.seed, any_candidate=True)
 
 
 def _records_base(config: Config) -> Path:
