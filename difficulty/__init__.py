@@ -31,7 +31,6 @@ from difficulty.model import (
     classify,
 )
 from difficulty.prediction import load_default, plan_tests, predict, predict_default
-from difficulty.prompts import example_calls
 from difficulty.sequential import SequentialOptions, next_round
 from difficulty.sources import program_key
 from difficulty.training import Evaluation, TrainingSet, evaluate, train
@@ -61,7 +60,6 @@ __all__ = [
     "budgets",
     "classify",
     "evaluate",
-    "example_calls",
     "extract_features",
     "load",
     "load_default",

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from difficulty.sources import parse
 
-__all__ = ["PromptView", "example_calls", "view_prompt"]
+__all__ = ["PromptView", "view_prompt"]
 
 _LONGEST_CALL = 2_000
 _MOST_CALLS = 20
@@ -37,11 +37,6 @@ def view_prompt(prompt: str, entry_point: str) -> PromptView:
     description = "\n".join(line for line in text.splitlines() if not _is_example(line, entry_point))
     name = entry_point.replace("_", " ")
     return PromptView(description, tuple(_WORD.findall(f"{name} {description}".lower())), examples)
-
-
-def example_calls(prompt: str, entry_point: str) -> tuple[ast.Call, ...]:
-    """Return the calls of ``entry_point`` that the prompt's examples show, as syntax. Never raises."""
-    return view_prompt(prompt, entry_point).examples
 
 
 def _docstring(prompt: str, entry_point: str) -> str:

@@ -204,6 +204,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(files, tmp_p
     [
         (("--budget", 0.5), "raise the budget"),
         (("--budget", 4, "--cap", 0), "raise the cap or lower the minimum"),
+        (("--budget", 4, "--allocation", "sequential"), "plans nothing beforehand"),
         (("--budget", 4, "--allocation", "fair"), "expected one of equal, coderm, gain"),
         (("--model", "none.skops"), "none.skops: no such file"),
     ],
