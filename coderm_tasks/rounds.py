@@ -58,7 +58,7 @@ class GeneratedTests:
         """See :class:`Supply`. Raises GenerationError."""
         lacking = {task: count for task, count in wanted.items() if len(self._tests.get(task, ())) < count}
         if lacking:
-            generated = self._ask(lacking)
+            generated = self._ask({**self._served(), **lacking})
             self._requests += generated.requests
             self._wanted.update(lacking)
             for task_id, tests in generated.tests.items():
@@ -72,6 +72,13 @@ class GeneratedTests:
             return Generated(tests={}, dropped={}, finish_reasons={}, failed={}, short={})
         generated = self._ask(self._wanted)
         return replace(generated, requests=self._requests + generated.requests)
+
+    def _served(self) -> dict[str, int]:
+        """One problem that has its tests, to be asked for along with others: its answers are stored.
+
+        A generator that refuses *every* problem of a call ends the run. One that refuses the few of a late round must not.
+        """
+        return next(({task_id: self._wanted[task_id]} for task_id, tests in self._tests.items() if tests), {})
 
     def _ask(self, budget: Mapping[str, int]) -> Generated:
         return self._generator.generate([self._problems[task_id] for task_id in budget], self._candidates, budget)

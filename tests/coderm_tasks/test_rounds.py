@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from coderm_tasks.belief_strategy import BELIEF
-from coderm_tasks.errors import ConfigError, InputError
+from coderm_tasks.errors import ConfigError, GenerationError, InputError
 from coderm_tasks.generation.base import Generated
 from coderm_tasks.generation.sources import BankSource
 from coderm_tasks.model import GroundTruth, Problem
@@ -206,6 +207,30 @@ def test_a_generator_is_asked_for_no_more_than_the_rounds_want() -> None:
     assert len(writer.asked) == done.rounds
     assert supply.summary().requests == done.rounds + 1
     assert writer.asked[-1] == {"Toy/0": wanted[-1]}
+
+
+class Choosy(Writer):
+    """Refuses one problem, and gives up where it refuses all that it is asked for, as the model source does."""
+
+    def generate(
+        self,
+        problems: Sequence[Problem],
+        candidates: Mapping[str, Sequence[str]],
+        budget: Mapping[str, int],
+        **_: object,
+    ) -> Generated:
+        if set(budget) == {"Toy/1"}:
+            raise GenerationError("the model refused every problem")
+        given = super().generate(problems, candidates, budget)
+        return replace(given, tests={**given.tests, "Toy/1": ()})
+
+
+def test_a_problem_that_is_refused_in_a_late_round_does_not_end_the_run() -> None:
+    writer = Choosy()
+    supply = GeneratedTests(writer, [problem(number) for number in range(2)], {})
+    assert supply.first({"Toy/0": 2})
+    assert supply.first({"Toy/1": 1}) == {"Toy/1": ()}
+    assert writer.asked[-1] == {"Toy/0": 2, "Toy/1": 1}
 
 
 def test_tests_that_were_given_keep_their_place_whatever_order_a_generator_answers_in() -> None:
