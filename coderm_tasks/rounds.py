@@ -76,7 +76,7 @@ class GeneratedTests:
     def _served(self) -> dict[str, int]:
         """One problem that has its tests, to be asked for along with others: its answers are stored.
 
-        A generator that refuses *every* problem of a call ends the run. One that refuses the few of a late round must not.
+        A generator that refuses *every* problem of a call ends the run; refusing the few of a late round must not.
         """
         return next(({task_id: self._wanted[task_id]} for task_id, tests in self._tests.items() if tests), {})
 
