@@ -18,6 +18,7 @@ from coderm_tasks.errors import ConfigError, InputError, did_you_mean
 from coderm_tasks.files import Samples, read_jsonl, read_samples
 from coderm_tasks.generation.bank import load_bank
 from coderm_tasks.model import Problem
+from coderm_tasks.places import cache_folder
 from coderm_tasks.rerank import StrategyInput, select
 from coderm_tasks.solution_outputs import SolutionOutputs, run_outputs
 from coderm_tasks.store import MatrixRecord, read_records
@@ -222,7 +223,7 @@ def _policy(sources: Sources, problems: Mapping[str, Problem], number: int) -> _
 def _outputs(sources: Sources, problems: Mapping[str, Problem], samples: Samples) -> dict[str, SolutionOutputs]:
     tests = load_bank(sources.tests, tuple(problems)) if sources.tests is not None else {}
     codes = {task_id: samples.codes(task_id) for task_id in _in_order(samples, problems, sources)}
-    with open_executor() as executor:
+    with open_executor(cache=cache_folder()) as executor:
         return run_outputs(executor, [problems[task_id] for task_id in codes], codes, tests)
 
 

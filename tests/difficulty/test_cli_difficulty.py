@@ -230,7 +230,7 @@ def test_a_data_set_that_nothing_tells_is_asked_for(tmp_path, capsys):
 
 
 def test_outputs_of_samples_are_a_block_like_any_other(files, problems, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("coderm_tasks.difficulty_job.open_executor", FakeExecutor)
+    monkeypatch.setattr("coderm_tasks.difficulty_job.open_executor", lambda **_: FakeExecutor())
     tests = tmp_path / "tests.jsonl"
     lines = [
         json.dumps({"task_id": one.task_id, "test": f"assert {one.entry_point}({number}) is None"}) + "\n"
