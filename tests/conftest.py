@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is no failure: how long an example takes is nothing that a test asserts.
+settings.register_profile("coderm", deadline=None)
+settings.load_profile("coderm")
 
 HERE = Path(__file__).resolve().parent
 
