@@ -12,7 +12,7 @@ DATA ?= ../shared/data
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results vllm-env test-vllm
+.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results vllm-env test-vllm matrices difficulty-study
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -75,8 +75,16 @@ seccomp: $(VENV)/test.stamp  ## build the shipped seccomp programs from executor
 seccomp-check: $(VENV)/test.stamp  ## fail where a shipped seccomp program is stale
 	$(BIN)/python scripts/build_seccomp.py --check
 
-default-classifier: $(VENV)/test.stamp  ## train the shipped difficulty classifiers (needs DATA, see docs/difficulty.md)
-	$(BIN)/python benchmarks/difficulty_defaults.py --data $(DATA)
+matrices: $(VENV)/test.stamp  ## record the pass matrices of DATA in out/matrices (half an hour)
+	$(BIN)/python benchmarks/difficulty/matrices.py --data $(DATA) --output out/matrices
+
+default-classifier: matrices  ## train the shipped difficulty classifiers (needs DATA, see docs/difficulty.md)
+	$(BIN)/python benchmarks/difficulty/defaults.py --data $(DATA) --matrices out/matrices
+
+difficulty-study: matrices  ## print the tables of docs/difficulty.md
+	$(BIN)/python benchmarks/difficulty/blocks.py --data $(DATA)
+	$(BIN)/python benchmarks/difficulty/hidden.py --data $(DATA)
+	$(BIN)/python benchmarks/difficulty/budgets.py --data $(DATA) --matrices out/matrices
 
 results: $(VENV)/test.stamp  ## write docs/results.md from recorded samples, tests and labels (needs DATA)
 	$(BIN)/python scripts/results.py --data $(DATA) --output docs/results.md

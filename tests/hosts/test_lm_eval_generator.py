@@ -30,6 +30,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.broken = False
         """Whether it fails at every completion."""
+        self.completions = 0
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -40,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.completions += payload.get("n") or 1
         self.server.asked.append(payload["messages"][-1]["content"])
         if self.server.broken:
             self._send({"error": {"message": "out of memory"}}, status=500)
@@ -85,6 +87,16 @@ def test_tests_are_generated_after_the_samples_and_shown_a_candidate(server: Ser
     assert {request.idx for request in lm.requests} == {0}
     assert "return None" in server.asked[0]
     assert values(results) == {"first": 0.0, "mean": 0.5, "reranked": 1.0, "oracle": 1.0}
+
+
+def test_in_rounds_a_generator_is_asked_only_while_the_choice_may_change(server: Server, tmp_path: Path) -> None:
+    given = {**settings(server, tmp_path), "allocation": "sequential", "budget": 64}
+    results = run(ReplayLM(cycle([RIGHT_0, RIGHT_0], [])), given)
+    assert server.asked == []  # one program: nothing to choose
+    assert values(results)["reranked"] == 1.0
+    results = run(ReplayLM(cycle([WRONG, RIGHT_0], [])), given)
+    assert 1 <= server.completions <= 6  # its two tests, and that it has no third; 64 each would have taken 128
+    assert values(results)["reranked"] == 1.0
 
 
 def test_the_next_run_uses_the_answers_of_the_last(server: Server, tmp_path: Path) -> None:
