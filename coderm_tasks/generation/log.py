@@ -130,25 +130,31 @@ class AnswerLog:
 
     def _load(self, settings: dict[str, Any]) -> None:
         offset = 0
+        mismatch = ""
         with os.fdopen(os.dup(self._handle), "rb") as stream:
             stream.seek(0)
             for number, line in enumerate(stream, 1):
                 if not line.endswith(b"\n"):  # a run was killed while it wrote this line
                     if number == 1 and not (_OPENING.startswith(line) or line.startswith(_OPENING)):
-                        self._compare(line, settings)
+                        self._mismatch(line, settings)
                     break
                 if number == 1:
-                    self._compare(line, settings)
+                    mismatch = self._mismatch(line, settings)
+                elif mismatch:
+                    raise StoreError(mismatch)
                 else:
                     self._where[_short(self._key(line, number))] = (offset, len(line) - 1)
                 offset += len(line)
+        if mismatch:  # a run that failed before its first answer: there is nothing to mix with
+            offset = 0
         os.ftruncate(self._handle, offset)
         self._end = offset
         self._count = len(self._where)
         if offset == 0:
             self._write(msgspec.json.encode(_Header(answers=_FORMAT, settings=settings)) + b"\n")
 
-    def _compare(self, line: bytes, settings: dict[str, Any]) -> None:
+    def _mismatch(self, line: bytes, settings: dict[str, Any]) -> str:
+        """How the header differs from the settings; empty if it does not. Raises StoreError if it is no header."""
         try:
             header = msgspec.json.decode(line, type=_Header)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -160,10 +166,11 @@ class AnswerLog:
         first = ("kind", "dataset")  # what matters most is named first
         for name in sorted(stored.keys() | wanted.keys(), key=lambda name: (name not in first, name)):
             if stored.get(name) != wanted.get(name):
-                raise StoreError(
+                return (
                     f"{self.path}: was written with {name} = {stored.get(name)!r}, and this run has "
                     f"{wanted.get(name)!r}: answers are not mixed; set it back, or name another file"
                 )
+        return ""
 
     def _key(self, line: bytes, number: int) -> str:
         try:

@@ -250,6 +250,7 @@ class TestBadInput:
         said = refused(capsys, [*sampling(policy, tmp_path / "o.jsonl"), "--model", "tiny-codr"])
         assert "did you mean 'tiny-coder'?" in said
         assert policy.asked == []
+        assert main(sampling(policy, tmp_path / "o.jsonl")) == 0  # the corrected command is not held to the mistake
 
     @pytest.mark.parametrize(
         ("reply", "said"),

@@ -88,7 +88,7 @@ def test_a_damaged_line_is_named_by_its_number(tmp_path):
 
 def test_a_file_of_a_later_format_is_refused(tmp_path):
     path = tmp_path / "log.jsonl"
-    path.write_text('{"answers": 3, "settings": {}}\n')
+    path.write_text('{"answers": 3, "settings": {}}\n{"key": "0"}\n')
     with pytest.raises(StoreError, match="written with format = 3, and this run has 2"):
         AnswerLog(path, SETTINGS)
 
@@ -188,3 +188,12 @@ def test_a_cancelled_caller_leaves_its_answer_behind(tmp_path):
     asyncio.run(run())
     with AnswerLog(tmp_path / "log.jsonl", SETTINGS) as log:
         assert log.get(content_key(number=1)) == answer(1)
+
+
+def test_a_run_that_failed_before_its_first_answer_does_not_bind_the_next_to_its_settings(tmp_path):
+    path = tmp_path / "log.jsonl"
+    AnswerLog(path, {"model": "mistyped", "temperature": 0.8}).close()
+    with AnswerLog(path, SETTINGS) as log:
+        log.append(answer(1))
+    with pytest.raises(StoreError, match="was written with model = 'm', and this run has 'mistyped'"):
+        AnswerLog(path, {"model": "mistyped", "temperature": 0.8})
