@@ -27,6 +27,7 @@ else:
 __all__ = ["CONFIG_VARIABLE", "Config", "GeneratorConfig", "load_config"]
 
 CONFIG_VARIABLE = "CODERM_CONFIG"
+MOST_WORKERS = 1024
 PRUNABLE = ("coderm",)
 """Strategies whose selection does not depend on the cells of solutions that cannot win."""
 
@@ -43,7 +44,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     budget: int = 100
     """M: unit tests per problem, on average (CodeRM, section 4.1: 100)."""
     allocation: str = "equal"
-    """How the budget is spread over problems: ``equal`` or ``coderm`` (greedy on predicted pass rates)."""
+    """How the budget is spread over problems: ``equal``, ``coderm`` (greedy on predicted pass rates), ``gain`` (greedy
+    on learned gain curves) or ``sequential`` (in rounds, until no choice is likely to change)."""
+    classifier: str | None = None
+    """A difficulty classifier saved by ``coderm difficulty train``; None: the one that ships for the data set."""
+    delta: float = 0.01
+    """``sequential`` stops a problem when more tests change its choice with a probability below this."""
     tests: str | None = None
     """A bank of unit tests (JSONL, gzip allowed). None: the model under evaluation writes its own."""
     generator: GeneratorConfig | None = None
@@ -72,7 +78,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("max_gen_toks", self.max_gen_toks, 1)
         _at_least("test_max_gen_toks", self.test_max_gen_toks, 1)
         _at_least("workers", self.workers, 0)
+        if self.workers > MOST_WORKERS:
+            raise ConfigError(f"workers is {self.workers}: expected at most {MOST_WORKERS}; 0 is one per core")
         check_sampling(self.temperature, self.top_p, "")
+        if not 0 <= self.delta < 1:
+            raise ConfigError(f"delta is {self.delta}: expected a probability from 0 to below 1, such as 0.01")
         if not 0 <= self.audit <= 1:
             raise ConfigError(f"audit is {self.audit}: expected a share from 0 to 1, such as 0.01")
         if self.prune and self.strategy not in PRUNABLE:

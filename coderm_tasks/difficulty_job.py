@@ -12,27 +12,36 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from coderm_tasks.beside_samples import read_labels, read_logprobs
 from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
 from coderm_tasks.errors import ConfigError, InputError, did_you_mean
 from coderm_tasks.files import Samples, read_jsonl, read_samples
+from coderm_tasks.generation.bank import load_bank
 from coderm_tasks.model import Problem
+from coderm_tasks.places import cache_folder
 from coderm_tasks.rerank import StrategyInput, select
+from coderm_tasks.solution_outputs import SolutionOutputs, run_outputs
 from coderm_tasks.store import MatrixRecord, read_records
 from difficulty import BLOCKS, DifficultyError, Evidence, TrainingSet
-from difficulty.gain import accuracy_curve
+from difficulty.belief_fit import BeliefState, belief_state
+from difficulty.gain import accuracy_curve, sizes_up_to
 from difficulty.hidden import Probe, hidden_states
+from executor import open_executor
 
 __all__ = [
     "CurveOptions",
     "Sources",
     "as_input_error",
     "check_blocks",
+    "data_set_of",
     "read_evidence",
-    "read_labels",
     "read_training_set",
 ]
 
 logger = logging.getLogger(__name__)
+
+_STATE_DRAWS = 4
+_FAMILIES = {"HumanEval": "humaneval", "Mbpp": "mbpp"}
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -45,6 +54,10 @@ class Sources(Struct, frozen=True, kw_only=True):
     matrices: tuple[Path, ...] = ()
     exclude: tuple[str, ...] = ()
     """Task ids to leave out, such as problems whose labels are known to be wrong."""
+    tests: Path | None = None
+    """A bank of unit tests, whose inputs the block ``outputs`` runs the solutions on beside the prompt's examples."""
+    outputs: bool = False
+    """Run the solutions in the sandbox for the block ``outputs``."""
     probe: Probe | None = None
 
 
@@ -65,6 +78,8 @@ class _Policy(Struct, frozen=True):
     samples: Samples
     labels: Mapping[str, tuple[bool, ...]]
     matrices: Mapping[str, MatrixRecord]
+    outputs: Mapping[str, SolutionOutputs]
+    logprobs: Mapping[str, tuple[float, ...]]
 
 
 @contextmanager
@@ -76,16 +91,45 @@ def as_input_error() -> Iterator[None]:
         raise InputError(str(error)) from error
 
 
+def data_set_of(dataset: str | None, samples: Sequence[Path]) -> str:
+    """Return the data set that was named, or the one whose task ids the first samples file uses.
+
+    Raises:
+        ConfigError: none was named and there are no samples.
+        InputError: the file cannot be read, or its first task id belongs to no data set.
+    """
+    if dataset is not None:
+        return dataset
+    if not samples:
+        raise ConfigError("got neither --dataset nor --samples; expected one to tell the problems by; give --dataset")
+    line, record = next(read_jsonl(samples[0]), (1, {}))
+    family = str(record.get("task_id", "")).partition("/")[0]
+    if family not in _FAMILIES:
+        raise InputError(
+            f"{samples[0]}:{line}: got task_id {record.get('task_id')!r}; expected one such as 'HumanEval/0' or "
+            "'Mbpp/2' to tell the data set by; name it with --dataset"
+        )
+    return _FAMILIES[family]
+
+
 def check_blocks(blocks: Sequence[str], sources: Sources) -> None:
     """Raise ConfigError for an unknown block, or one whose evidence no flag provides, before anything is read."""
-    given = {"samples": sources.samples, "behaviour": sources.matrices, "hidden": sources.probe}
-    flags = {"samples": "--samples", "behaviour": "--matrix", "hidden": "--hidden-model"}
+    given = {
+        "samples": sources.samples,
+        "behaviour": sources.matrices,
+        "outputs": sources.samples,
+        "logprob": sources.samples,
+        "hidden": sources.probe,
+    }
+    flags = {"behaviour": "--matrix", "hidden": "--hidden-model"}
     for name in blocks:
         if name not in BLOCKS:
             hint = did_you_mean(name, BLOCKS)
             raise ConfigError(f"unknown feature block {name!r}{hint}; expected some of {', '.join(BLOCKS)}")
         if name in given and not given[name]:
-            raise ConfigError(f"feature block {name!r} needs {flags[name]}: give it, or leave the block out")
+            raise ConfigError(
+                f"feature block {name!r} needs {flags.get(name, '--samples')}: give it, or leave the block out"
+            )
 
 
 def read_training_set(sources: Sources, curves: CurveOptions | None = None) -> TrainingSet:
@@ -101,18 +145,22 @@ def read_training_set(sources: Sources, curves: CurveOptions | None = None) -> T
     evidence: list[Evidence] = []
     rates: list[float] = []
     accuracy: list[NDArray[np.float64]] = []
+    states: list[BeliefState] = []
     for number in range(len(sources.samples)):
         policy = _policy(sources, problems, number)
         for task_id in _in_order(policy.samples, problems, sources):
             correct = policy.labels[task_id]
-            evidence.append(_evidence(problems[task_id], policy.samples, policy.matrices, hidden))
+            evidence.append(_evidence(problems[task_id], policy, hidden))
             rates.append(sum(correct) / len(correct))
             if curves is not None:
-                accuracy.append(_accuracy(evidence[-1], policy.matrices.get(task_id), correct, curves))
+                record = policy.matrices.get(task_id)
+                accuracy.append(_accuracy(evidence[-1], record, correct, curves))
+                states += _states(record, correct, curves)
     return TrainingSet(
         problems=tuple(evidence),
         rates=np.array(rates, dtype=np.float64),
         accuracy=np.stack(accuracy) if accuracy else None,
+        states=tuple(states),
     )
 
 
@@ -126,49 +174,12 @@ def read_evidence(sources: Sources) -> tuple[Evidence, ...]:
     hidden = _hidden(sources, tuple(problems.values()))
     if not sources.samples:
         chosen = [problem for task_id, problem in problems.items() if task_id not in sources.exclude]
-        return tuple(_evidence(problem, None, {}, hidden) for problem in chosen)
-    samples = read_samples(sources.samples[0], problems)
-    matrices = _read_matrices(sources.matrices[0], samples) if sources.matrices else {}
-    ids = _in_order(samples, problems, sources)
+        return tuple(_evidence(problem, None, hidden) for problem in chosen)
+    policy = _policy(sources, problems, 0)
+    ids = _in_order(policy.samples, problems, sources)
     if left_out := len(problems) - len(ids):
         logger.warning("%s: %d problems without samples or excluded are left out", sources.samples[0], left_out)
-    return tuple(_evidence(problems[task_id], samples, matrices, hidden) for task_id in ids)
-
-
-def read_labels(path: Path, samples: Samples) -> dict[str, tuple[bool, ...]]:
-    """Read labels that stand line by line beside the samples: ``{"task_id", "plus": "pass" | "fail"}``.
-
-    ``base`` is used where a record has no ``plus``. Returns, per problem, one bool per sample in sample order.
-
-    Raises:
-        InputError: another number of records, another task id on a line, or a record without a verdict.
-    """
-    again = f"make them with 'coderm evaluate --samples {samples.path}'"
-    found: dict[str, list[bool]] = {}
-    records = list(read_jsonl(path))
-    for (line, record), sample in zip(records, samples.order, strict=False):
-        if record.get("task_id") != sample.task_id:
-            raise InputError(
-                f"{path}:{line}: got a label of {record.get('task_id')!r}; expected one of {sample.task_id!r}, as on "
-                f"line {sample.line} of {samples.path}; {again}"
-            )
-        found.setdefault(sample.task_id, []).append(_verdict(path, line, record))
-    if len(records) != len(samples.order):
-        raise InputError(
-            f"{path}: got {len(records)} labels for {len(samples.order)} samples; expected as many; {again}"
-        )
-    return {task_id: tuple(labels) for task_id, labels in found.items()}
-
-
-def _verdict(path: Path, line: int, record: Mapping[str, object]) -> bool:
-    value = record.get("plus", record.get("base"))
-    if isinstance(value, bool):
-        return value
-    if value not in ("pass", "fail"):
-        raise InputError(
-            f"{path}:{line}: got verdict {value!r}; expected plus (or base) to be 'pass' or 'fail'; mend it"
-        )
-    return value == "pass"
+    return tuple(_evidence(problems[task_id], policy, hidden) for task_id in ids)
 
 
 def _check_counts(sources: Sources) -> None:
@@ -200,8 +211,20 @@ def _hidden(sources: Sources, problems: Sequence[Problem]) -> dict[str, NDArray[
 
 def _policy(sources: Sources, problems: Mapping[str, Problem], number: int) -> _Policy:
     samples = read_samples(sources.samples[number], problems)
-    labels = read_labels(sources.labels[number], samples)
-    return _Policy(samples, labels, _read_matrices(sources.matrices[number], samples) if sources.matrices else {})
+    return _Policy(
+        samples,
+        read_labels(sources.labels[number], samples) if sources.labels else {},
+        _read_matrices(sources.matrices[number], samples) if sources.matrices else {},
+        _outputs(sources, problems, samples) if sources.outputs else {},
+        read_logprobs(samples),
+    )
+
+
+def _outputs(sources: Sources, problems: Mapping[str, Problem], samples: Samples) -> dict[str, SolutionOutputs]:
+    tests = load_bank(sources.tests, tuple(problems)) if sources.tests is not None else {}
+    codes = {task_id: samples.codes(task_id) for task_id in _in_order(samples, problems, sources)}
+    with open_executor(cache=cache_folder()) as executor:
+        return run_outputs(executor, [problems[task_id] for task_id in codes], codes, tests)
 
 
 def _read_matrices(path: Path, samples: Samples) -> dict[str, MatrixRecord]:
@@ -220,20 +243,21 @@ def _in_order(samples: Samples, problems: Mapping[str, Problem], sources: Source
     return [task_id for task_id in problems if samples.of(task_id) and task_id not in sources.exclude]
 
 
-def _evidence(
-    problem: Problem,
-    samples: Samples | None,
-    matrices: Mapping[str, MatrixRecord],
-    hidden: Mapping[str, NDArray[np.float64]],
-) -> Evidence:
-    record = matrices.get(problem.task_id)
-    return Evidence(
-        task_id=problem.task_id,
-        prompt=problem.prompt,
-        entry_point=problem.entry_point,
-        samples=samples.codes(problem.task_id) if samples is not None else (),
+def _evidence(problem: Problem, policy: _Policy | None, hidden: Mapping[str, NDArray[np.float64]]) -> Evidence:
+    task_id = problem.task_id
+    evidence = Evidence(
+        task_id=task_id, prompt=problem.prompt, entry_point=problem.entry_point, hidden=hidden.get(task_id)
+    )
+    if policy is None:
+        return evidence
+    record, outputs = policy.matrices.get(task_id), policy.outputs.get(task_id)
+    return msgspec.structs.replace(
+        evidence,
+        samples=policy.samples.codes(task_id),
         behaviour=record.verdicts if record is not None else (),
-        hidden=hidden.get(problem.task_id),
+        outputs=outputs.rows if outputs is not None else (),
+        example_inputs=outputs.examples if outputs is not None else 0,
+        logprobs=policy.logprobs.get(task_id, ()),
     )
 
 
@@ -244,6 +268,21 @@ def _accuracy(
     tests = record.tests if record is not None else 0
     choose = _chooser(evidence, record, np.array(correct, dtype=np.float64), options)
     return accuracy_curve(choose, tests, reach=options.reach, draws=options.draws, rng=rng)
+
+
+def _states(record: MatrixRecord | None, correct: Sequence[bool], options: CurveOptions) -> list[BeliefState]:
+    """States of one problem after so many tests, a few draws each, for the belief to be fitted on."""
+    if record is None or not record.tests:
+        return []
+    matrix = record.matrix()
+    passed = matrix.passed[:, matrix.executed.any(axis=0)]
+    rng = np.random.default_rng([options.seed, 1, *record.task_id.encode()])
+    labels = np.array(correct, dtype=np.float64)
+    return [
+        belief_state(passed[:, rng.integers(passed.shape[1], size=size)], labels)
+        for size in sizes_up_to(options.reach)[1:]
+        for _ in range(_STATE_DRAWS if passed.shape[1] else 0)
+    ]
 
 
 def _chooser(

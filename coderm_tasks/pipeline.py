@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -13,7 +13,18 @@ from coderm_tasks.model import Problem, Selection
 from coderm_tasks.rerank import StrategyInput, canonical_name, get_selector, select
 from executor import CellJob, Executor, PassMatrix, RunStats, SandboxError, Verdict
 
-__all__ = ["AuditFinding", "ProblemRun", "RunSummary", "Work", "expected_correctness", "run_and_select", "summarise"]
+__all__ = [
+    "AuditFinding",
+    "ProblemRun",
+    "RunSummary",
+    "Work",
+    "expected_correctness",
+    "nothing_run",
+    "run_and_select",
+    "run_matrices",
+    "select_runs",
+    "summarise",
+]
 
 
 class Work(Struct, frozen=True):
@@ -59,29 +70,39 @@ def run_and_select(
         InputError: a problem stands in ``work`` twice.
         SandboxError: the sandbox failed. What was executed so far is in the executor's cache, if it has one.
     """
-    chosen = get_selector(strategy)
-    matrices = {item.problem.task_id: _nothing_run(item) for item in work}
+    get_selector(strategy)
+    matrices = {item.problem.task_id: nothing_run(item) for item in work}
     if len(matrices) != len(work):
         twice = next(task for task in matrices if sum(item.problem.task_id == task for item in work) > 1)
         raise InputError(f"{twice}: got the problem twice in one run; expected each problem once; merge its samples")
     to_run = [item for item in work if item.solutions and item.tests]
-    for matrix in _matrices(executor, to_run, prune, audit):
+    for matrix in run_matrices(executor, to_run, prune=prune, audit=audit):
         matrices[matrix.job_id] = matrix
         if progress is not None:
             progress(matrix)
-    extras = gather_for(chosen, executor, work)
+    return select_runs(executor, work, matrices, strategy=strategy, seed=seed)
+
+
+def select_runs(
+    executor: Executor, work: Sequence[Work], matrices: Mapping[str, PassMatrix], *, strategy: str, seed: int = 0
+) -> list[ProblemRun]:
+    """Let the strategy choose by the matrices, by task id; what it looks at beside verdicts is executed here."""
+    extras = gather_for(get_selector(strategy), executor, work)
     return [
         _select(item, matrices[item.problem.task_id], extras.get(item.problem.task_id), strategy, seed) for item in work
     ]
 
 
-def _nothing_run(item: Work) -> PassMatrix:
+def nothing_run(item: Work) -> PassMatrix:
+    """Build the matrix of work of which no cell was run."""
     shape = (len(item.solutions), len(item.tests))
     letters = np.full(shape, ord(Verdict.NOT_RUN.value), dtype=np.uint8)
     return PassMatrix(item.problem.task_id, letters, np.zeros(shape, dtype=np.bool_))
 
 
-def _matrices(executor: Executor, work: Sequence[Work], prune: bool, audit: float) -> Iterator[PassMatrix]:
+def run_matrices(
+    executor: Executor, work: Sequence[Work], *, prune: bool = False, audit: float = 0.0
+) -> Iterator[PassMatrix]:
     """Run the jobs and hold the executor to its contract: one matrix per job, of the job's shape."""
     waiting = {item.problem.task_id: (len(item.solutions), len(item.tests)) for item in work}
     for matrix in executor.run([_job(item, prune, audit) for item in work]) if work else ():

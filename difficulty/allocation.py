@@ -76,6 +76,11 @@ def budgets(
                 "'coderm difficulty train --matrix ...' or choose allocation 'coderm' or 'equal'"
             )
         return gain(rates, curves, average=average, minimum=minimum, cap=cap)
+    if name == "sequential":
+        raise BudgetError(
+            "allocation 'sequential' plans nothing beforehand: expected a rule that does, one of "
+            f"{', '.join(ALLOCATIONS)}; use 'sequential' as the allocation of a run"
+        )
     raise BudgetError(f"allocation {name!r} is unknown: expected one of {', '.join(ALLOCATIONS)}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import tempfile
 import zipfile
 import zlib
@@ -24,11 +25,11 @@ from numpy.typing import NDArray
 from difficulty.card import render_card
 from difficulty.errors import ArtifactError
 from difficulty.features import BLOCKS
-from difficulty.model import Card, DifficultyModel, GainCurves, Layer, Network
+from difficulty.model import BeliefModel, Card, DifficultyModel, GainCurves, Layer, Network
 
 __all__ = ["VERSION", "card_path", "load", "save"]
 
-VERSION = 1
+VERSION = 2
 """Of the file layout and of the meaning of every feature; a file of another version is refused."""
 _FORMAT = "coderm-difficulty"
 _LARGEST = 64 * 2**20
@@ -62,6 +63,7 @@ class _Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     slope: float
     offset: float
     curves: bool
+    belief: BeliefModel
     card: Card
 
 
@@ -82,7 +84,8 @@ def save(model: DifficultyModel, path: Path | str) -> None:
     network = model.network
     body = _Body(
         format=_FORMAT, version=VERSION, blocks=model.blocks, features=model.features, layers=len(network.layers),
-        slope=network.slope, offset=network.offset, curves=model.curves is not None, card=model.card,
+        slope=network.slope, offset=network.offset, curves=model.curves is not None, belief=model.belief,
+        card=model.card,
     )  # fmt: skip
     arrays = {"centre": network.centre, "scale": network.scale}
     for number, layer in enumerate(network.layers):
@@ -123,8 +126,16 @@ def load(path: Path | str) -> DifficultyModel:
     )  # fmt: skip
     if not (network.scale > 0).all() or network.slope < 0:
         raise ArtifactError(f"{path}: a scale is not positive or the calibration falls; {_AGAIN}")
-    curves = _curves(take) if body.curves else None
-    return DifficultyModel(blocks=body.blocks, features=body.features, network=network, card=body.card, curves=curves)
+    _check_belief(path, body.belief)
+    return DifficultyModel(
+        blocks=body.blocks, features=body.features, network=network, card=body.card,
+        curves=_curves(take) if body.curves else None, belief=body.belief,
+    )  # fmt: skip
+
+
+def _check_belief(path: Path, belief: BeliefModel) -> None:
+    if not (belief.consensus >= 0 and 0 < belief.odds < math.inf and 0 < belief.redundancy <= 1):
+        raise ArtifactError(f"{path}: its belief is {belief}, which is out of range; {_AGAIN}")
 
 
 class _Taker:

@@ -14,7 +14,7 @@ from difficulty.errors import FeatureError
 from difficulty.model import Evidence
 from difficulty.sources import parse, tree_key
 
-__all__ = ["BEHAVIOUR_NAMES", "SAMPLE_NAMES", "behaviour_values", "sample_values"]
+__all__ = ["BEHAVIOUR_NAMES", "SAMPLE_NAMES", "behaviour_values", "clusters", "sample_values"]
 
 SAMPLE_NAMES = (
     "parses",
@@ -59,7 +59,7 @@ def sample_values(evidence: Evidence) -> NDArray[np.float64]:
         [
             len(good) / len(texts),
             defined / len(texts),
-            *_clusters(keys),
+            *clusters(keys),
             float(lengths.mean()),
             float(lengths.std()),
             math.log1p(sum(map(Counter.total, nodes)) / max(len(good), 1)),
@@ -77,12 +77,12 @@ def behaviour_values(evidence: Evidence) -> NDArray[np.float64]:
         raise FeatureError(f"{evidence.task_id}: block 'behaviour' got rows of unequal length; pass a whole matrix")
     letters = np.array([[ord(letter) for letter in row] for row in rows], dtype=np.int64).reshape(len(rows), -1)
     if not letters.shape[1]:
-        return np.array([*_clusters(rows), 0.0, 0.0, 1.0, 0.0, 0.0], dtype=np.float64)
+        return np.array([*clusters(rows), 0.0, 0.0, 1.0, 0.0, 0.0], dtype=np.float64)
     passed = letters == _PASS
     same = sum(((letters == letter).mean(axis=0) ** 2) for letter in np.unique(letters))
     return np.array(
         [
-            *_clusters(rows),
+            *clusters(rows),
             float(passed.mean()),
             float(passed.mean(axis=1).max()),
             float(np.mean(same)),
@@ -93,7 +93,7 @@ def behaviour_values(evidence: Evidence) -> NDArray[np.float64]:
     )
 
 
-def _clusters(keys: Iterable[Hashable]) -> list[float]:
+def clusters(keys: Iterable[Hashable]) -> list[float]:
     """Share of distinct keys, share of the largest cluster, entropy of the clusters over that of N singletons."""
     sizes = np.array(list(Counter(keys).values()), dtype=np.float64)
     count = sizes.sum()

@@ -3,7 +3,9 @@
 - ``text``: size of the description, examples, number and types of the arguments the examples show.
 - ``ngrams``: hashed words and pairs of words of the description.
 - ``samples``: how the sampled solutions look: share that parses, that is distinct, largest cluster of equal trees.
-- ``behaviour``: how they behave on tests or calls: clusters of equal rows, their entropy, share of passes.
+- ``behaviour``: how they fare on tests: clusters of equal rows, their entropy, share of passes.
+- ``outputs``: what they return on the prompt's examples and on inputs lifted from tests: agreement, clusters, entropy.
+- ``logprob``: how sure the policy model was of them: mean log-probability.
 - ``hidden``: hidden state of a language model at the prompt's last token (the features of CodeRM, arXiv 2501.01054).
 
 A feature's name is ``block/name``; its meaning never changes within :data:`difficulty.artifact.VERSION`.
@@ -17,7 +19,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from difficulty import blocks_samples, blocks_text
+from difficulty import blocks_outputs, blocks_samples, blocks_text
 from difficulty.errors import FeatureError
 from difficulty.model import Evidence, Features
 
@@ -52,6 +54,18 @@ def _no_behaviour(evidence: Evidence) -> str:
     return "" if evidence.behaviour else "no pass matrix; pass a matrix that covers every problem"
 
 
+def _no_outputs(evidence: Evidence) -> str:
+    return "" if evidence.outputs else "no outputs of sampled solutions; run them on some inputs"
+
+
+def _no_logprobs(evidence: Evidence) -> str:
+    if not evidence.logprobs:
+        return "no log-probabilities; sample with a backend that gives them"
+    if len(evidence.logprobs) != len(evidence.samples):
+        return f"{len(evidence.logprobs)} log-probabilities for {len(evidence.samples)} samples; pass one each"
+    return ""
+
+
 def _no_hidden(evidence: Evidence) -> str:
     return "no hidden state; compute them with difficulty.hidden" if evidence.hidden is None else ""
 
@@ -63,6 +77,8 @@ BLOCKS: dict[str, Block] = {
         Block("ngrams", blocks_text.NGRAM_NAMES, blocks_text.ngram_values, _nothing_missing),
         Block("samples", blocks_samples.SAMPLE_NAMES, blocks_samples.sample_values, _no_samples),
         Block("behaviour", blocks_samples.BEHAVIOUR_NAMES, blocks_samples.behaviour_values, _no_behaviour),
+        Block("outputs", blocks_outputs.OUTPUT_NAMES, blocks_outputs.output_values, _no_outputs),
+        Block("logprob", blocks_outputs.LOGPROB_NAMES, blocks_outputs.logprob_values, _no_logprobs),
         Block("hidden", (), _hidden, _no_hidden),
     )
 }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from difficulty.errors import TrainingDataError
 from difficulty.model import GainCurves
 
-__all__ = ["Choose", "accuracy_curve", "learn_gain_curves", "sizes_up_to"]
+__all__ = ["Choose", "accuracy_curve", "learn_gain_curves", "shrinkage", "sizes_up_to"]
 
 Choose = Callable[[NDArray[np.int64]], float]
 """Columns of the pass matrix, shape (b,) -> expected correctness (0..1) of what a strategy selects with those tests."""
@@ -46,14 +46,21 @@ def accuracy_curve(
     return np.interp(np.arange(reach + 1), sizes, means)
 
 
-def learn_gain_curves(rates: NDArray[np.float64], accuracy: NDArray[np.float64], *, bins: int = 4) -> GainCurves:
-    """Average the problems' curves within bins of equal size by predicted rate.
+def learn_gain_curves(
+    rates: NDArray[np.float64], accuracy: NDArray[np.float64], *, bins: int = 4, shrink: bool = True
+) -> GainCurves:
+    """Average the problems' curves within bins of equal size by predicted rate, and shrink them towards each other.
+
+    A bin holds a few dozen problems, so much of what sets its curve apart is chance, and greedy allocation would bet on
+    the luckiest bin. The rise of each bin's curve is therefore drawn towards the rise of the mean curve, by the factor
+    of :func:`shrinkage`. Where bins differ by chance alone, all curves are one and ``gain`` is ``equal``.
 
     Args:
         rates: shape (n,), *predicted* pass rates, from a classifier that did not see the problem, since such rates
             will pick the bin in use.
         accuracy: shape (n, B + 1), rows from :func:`accuracy_curve`.
         bins: wished number of bins; equal rates share one, so there may be fewer.
+        shrink: False leaves the averages as they are.
 
     Raises:
         TrainingDataError: shapes that differ, no problem, or a value that is not finite.
@@ -68,4 +75,32 @@ def learn_gain_curves(rates: NDArray[np.float64], accuracy: NDArray[np.float64],
     cuts = np.quantile(rates, np.arange(1, bins) / bins)
     edges = np.unique(cuts[cuts > rates.min()])
     members = np.searchsorted(edges, rates, side="right")
-    return GainCurves(edges, np.stack([accuracy[members == number].mean(axis=0) for number in range(len(edges) + 1)]))
+    means = np.stack([accuracy[members == number].mean(axis=0) for number in range(len(edges) + 1)])
+    if not shrink:
+        return GainCurves(edges, means)
+    start, rise = accuracy[:, :1], accuracy - accuracy[:, :1]
+    kept = shrinkage(rise, members)
+    level = np.stack([start[members == number].mean(axis=0) for number in range(len(edges) + 1)])
+    common = rise.mean(axis=0)
+    return GainCurves(edges, level + common + kept * (means - level - common))
+
+
+def shrinkage(values: NDArray[np.float64], members: NDArray[np.int64]) -> float:
+    """Return the share, in [0, 1], of the differences between bins' means that chance does not explain.
+
+    James and Stein's positive-part estimate 1 - V / D: D is the sum of squared differences of the bins' means from the
+    mean of all, V what the variance within the bins lets expect of it. 0 for a single bin, or bins of one problem.
+
+    Args:
+        values: shape (n, b), one row per problem.
+        members: shape (n,), bin of each row, 0..K-1, none empty.
+    """
+    mean = values.mean(axis=0)
+    distance = expected = 0.0
+    for number in range(int(members.max()) + 1):
+        part = values[members == number]
+        if len(part) < 2:
+            return 0.0
+        distance += float(((part.mean(axis=0) - mean) ** 2).sum())
+        expected += float(part.var(axis=0, ddof=1).sum()) / len(part) * (1 - len(part) / len(values))
+    return max(0.0, 1 - expected / distance) if distance else 0.0

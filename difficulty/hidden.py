@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from difficulty.errors import FeatureError
 
-__all__ = ["Probe", "hidden_states"]
+__all__ = ["Probe", "hidden_states", "layer_states"]
 
 
 class Probe(Struct, frozen=True, kw_only=True):
@@ -32,12 +32,17 @@ class Probe(Struct, frozen=True, kw_only=True):
 
 
 def hidden_states(prompts: Sequence[str], probe: Probe) -> NDArray[np.float64]:
-    """Return one state per prompt, shape (n, width of the model), float64.
+    """Return one state per prompt, shape (n, width of the model), float64. Raises as :func:`layer_states`."""
+    return np.asarray(layer_states(prompts, probe, (probe.layer,))[0], dtype=np.float64)
 
-    A prompt longer than the model's context keeps its end.
+
+def layer_states(prompts: Sequence[str], probe: Probe, layers: Sequence[int]) -> NDArray[np.float64]:
+    """Return the states of several layers in one pass, shape (layers, n, width of the model), float64.
+
+    A prompt longer than the model's context keeps its end. ``probe.layer`` is not looked at.
 
     Raises:
-        FeatureError: torch or transformers is missing, the model cannot be loaded, the layer does not exist, or a
+        FeatureError: torch or transformers is missing, the model cannot be loaded, a layer does not exist, or a
             prompt is empty.
     """
     tokenizer, model = _load(probe)
@@ -46,15 +51,15 @@ def hidden_states(prompts: Sequence[str], probe: Probe) -> NDArray[np.float64]:
     for number, ids in enumerate(tokens):
         if not ids:
             raise FeatureError(f"prompt {number} has no tokens: expected text; leave the problem out")
-    states = np.zeros((len(tokens), int(model.config.hidden_size)))
+    states = np.zeros((len(layers), len(tokens), int(model.config.hidden_size)))
     order = sorted(range(len(tokens)), key=lambda number: len(tokens[number]))  # alike lengths waste less padding
     for start in range(0, len(order), probe.batch):
         chosen = order[start : start + probe.batch]
-        states[chosen] = _batch([tokens[number] for number in chosen], model, probe)
+        states[:, chosen] = _batch([tokens[number] for number in chosen], model, probe, layers)
     return states
 
 
-def _batch(tokens: Sequence[Sequence[int]], model: Any, probe: Probe) -> NDArray[np.float64]:
+def _batch(tokens: Sequence[Sequence[int]], model: Any, probe: Probe, layers: Sequence[int]) -> NDArray[np.float64]:
     """States of one batch, padded on the right: a causal model's last real token never sees the padding."""
     import torch
 
@@ -65,19 +70,20 @@ def _batch(tokens: Sequence[Sequence[int]], model: Any, probe: Probe) -> NDArray
         ids[row, : len(of_one)] = torch.tensor(of_one)
         mask[row, : len(of_one)] = 1
     with torch.inference_mode():
-        layers = model(
+        states = model(
             input_ids=ids.to(probe.device),
             attention_mask=mask.to(probe.device),
             output_hidden_states=True,
             use_cache=False,
         ).hidden_states
-    if not -len(layers) <= probe.layer < len(layers):
-        raise FeatureError(
-            f"layer {probe.layer} of {probe.model}: expected {-len(layers)}..{len(layers) - 1} (0 is the embedding)"
-        )
-    last = mask.sum(dim=1) - 1
-    states = layers[probe.layer].cpu()[torch.arange(len(tokens)), last]
-    return np.asarray(states.to(torch.float64).numpy(), dtype=np.float64)
+    for layer in layers:
+        if not -len(states) <= layer < len(states):
+            raise FeatureError(
+                f"layer {layer} of {probe.model}: expected {-len(states)}..{len(states) - 1} (0 is the embedding)"
+            )
+    rows, last = torch.arange(len(tokens)), mask.sum(dim=1) - 1
+    chosen = torch.stack([states[layer].cpu()[rows, last] for layer in layers])
+    return np.asarray(chosen.to(torch.float64).numpy(), dtype=np.float64)
 
 
 def _load(probe: Probe) -> tuple[Any, Any]:

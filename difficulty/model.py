@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = [
     "EASY_FROM",
     "HARD_BELOW",
+    "BeliefModel",
     "Card",
     "Difficulty",
     "DifficultyModel",
@@ -54,6 +55,12 @@ class Evidence(Struct, frozen=True, kw_only=True, eq=False):
     """Sources of sampled solutions."""
     behaviour: tuple[str, ...] = ()
     """One string per sampled solution, one letter per test or call, ``P`` for a pass: a pass matrix as in its file."""
+    outputs: tuple[tuple[str, ...], ...] = ()
+    """Per sampled solution one text per input, equal where the outputs are; ``!`` begins one that is no output."""
+    example_inputs: int = 0
+    """How many of the inputs, the first ones, are those of the prompt's examples."""
+    logprobs: tuple[float, ...] = ()
+    """Per sampled solution its mean log-probability, in nats per token."""
     hidden: NDArray[np.float64] | None = None
     """Shape (d,): hidden state of a language model at the last token of the prompt."""
 
@@ -99,6 +106,17 @@ class GainCurves(Struct, frozen=True, eq=False):
     """Shape (bins, B + 1): ``accuracy[k, b]`` with b tests; b = 0 is a pick without any test."""
 
 
+class BeliefModel(Struct, frozen=True, kw_only=True):
+    """Parameters of :mod:`difficulty.belief`. The defaults are those learned for ``other`` tasks, rounded."""
+
+    consensus: float = 1.1
+    """Weight of a class's share of the samples, at least 0: 1 takes a random sample as likely to be right as any."""
+    odds: float = 2.4
+    """Log odds, in nats, that one independent test is right, above 0."""
+    redundancy: float = 0.2
+    """How much tests repeat each other, in (0, 1]: t of them are worth t / (1 + (t - 1) redundancy)."""
+
+
 class Card(Struct, frozen=True, kw_only=True):
     """Where a classifier comes from; rendered beside it as Markdown."""
 
@@ -113,13 +131,14 @@ class Card(Struct, frozen=True, kw_only=True):
 
 
 class DifficultyModel(Struct, frozen=True, kw_only=True, eq=False):
-    """A classifier that can be saved: which features it wants, its network, its gain curves, its card."""
+    """A classifier that can be saved: what it wants, its network, its gain curves, its belief."""
 
     blocks: tuple[str, ...]
     features: tuple[str, ...]
     network: Network
     card: Card
     curves: GainCurves | None = None
+    belief: BeliefModel = BeliefModel()
 
 
 class Prediction(Struct, frozen=True):

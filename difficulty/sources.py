@@ -6,7 +6,7 @@ import ast
 import hashlib
 import warnings
 
-__all__ = ["LONGEST_SOURCE", "parse", "tree_key"]
+__all__ = ["LONGEST_SOURCE", "parse", "program_key", "tree_key"]
 
 LONGEST_SOURCE = 100_000
 """Characters. A longer text is not parsed: no solution is that long, and deep trees cost the interpreter its stack."""
@@ -47,3 +47,10 @@ class _WithoutDocstrings(ast.NodeTransformer):
         return node
 
     visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Module = _strip  # noqa: N815  ast's names
+
+
+def program_key(source: str) -> str:
+    """Return a text that equal programs share (see :func:`tree_key`); the source itself where it has no tree."""
+    tree = parse(source)
+    key = None if tree is None else tree_key(tree)
+    return source if key is None else key.hex()

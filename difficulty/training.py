@@ -8,11 +8,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from difficulty.belief_fit import BeliefState, fit_belief
 from difficulty.classifier import FitOptions, cross_validate, fit
 from difficulty.errors import TrainingDataError
 from difficulty.features import extract_features
 from difficulty.gain import learn_gain_curves
-from difficulty.model import Card, DifficultyModel, Evidence
+from difficulty.model import BeliefModel, Card, DifficultyModel, Evidence
 from difficulty.scores import ReliabilityBin, Scores, reliability, score
 
 __all__ = ["BlockScores", "Evaluation", "TrainingSet", "cross_validated", "evaluate", "train"]
@@ -26,6 +27,8 @@ class TrainingSet(Struct, frozen=True, kw_only=True, eq=False):
     """Shape (rows,), pass rates of the policies' samples."""
     accuracy: NDArray[np.float64] | None = None
     """Shape (rows, B + 1), accuracy of the selection with 0..B tests (see :mod:`difficulty.gain`)."""
+    states: tuple[BeliefState, ...] = ()
+    """Problems after some tests, with what is right in them (see :mod:`difficulty.belief_fit`)."""
 
     @property
     def groups(self) -> list[str]:
@@ -59,7 +62,9 @@ def train(
     made: str = "",
     licence: str = "Apache-2.0",
 ) -> DifficultyModel:
-    """Fit a classifier; learn gain curves too where ``data.accuracy`` is given, on cross-validated rates.
+    """Fit a classifier; learn gain curves where ``data.accuracy`` is given, on cross-validated rates, and a belief.
+
+    Where ``data.states`` are none or tell nothing, the belief keeps its defaults, and the card says so.
 
     Raises:
         FeatureError, TrainingDataError: as :func:`difficulty.features.extract_features` and
@@ -71,9 +76,11 @@ def train(
     held_out = cross_validate(features, data.rates, data.groups, options)
     curves = None if data.accuracy is None else learn_gain_curves(held_out, data.accuracy)
     found = score(held_out, data.rates)
+    belief, told = _belief(data.states)
     metrics = (
         f"{options.folds}-fold cross-validation by problem: {found.rows} rows, {len(set(data.groups))} problems",
         f"Spearman {found.spearman:.3f}, Brier {found.brier:.4f} (best constant {found.brier_of_mean:.4f})",
+        f"belief: {told}",
     )
     return DifficultyModel(
         blocks=tuple(blocks),
@@ -81,6 +88,18 @@ def train(
         network=network,
         card=Card(title=title, data=tuple(sources), metrics=metrics, made=made, licence=licence),
         curves=curves,
+        belief=belief,
+    )
+
+
+def _belief(states: Sequence[BeliefState]) -> tuple[BeliefModel, str]:
+    try:
+        belief = fit_belief(states)
+    except TrainingDataError:
+        return BeliefModel(), "defaults, no matrix to learn from"
+    return belief, (
+        f"consensus {belief.consensus:.2f}, odds {belief.odds:.2f}, redundancy {belief.redundancy:.3f}, from "
+        f"{len(states)} states"
     )
 
 

@@ -20,7 +20,16 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Dataset = Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(help="humaneval or mbpp, the EvalPlus sets.  [default: as the task ids of the samples say]"),
+]
+TestFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--tests", help="Unit tests (JSONL) whose inputs the block outputs runs the samples on, in the sandbox."
+    ),
+]
 SampleFiles = Annotated[
     list[Path], typer.Option("--samples", help="EvalPlus samples (JSONL, gzip allowed); once per policy model.")
 ]
@@ -30,7 +39,13 @@ LabelFiles = Annotated[
 MatrixFiles = Annotated[
     list[Path] | None, typer.Option("--matrix", help="Matrix from coderm rerank --matrix; once per --samples.")
 ]
-Blocks = Annotated[str, typer.Option(help="Feature blocks: text, ngrams, samples, behaviour, hidden; comma between.")]
+Blocks = Annotated[
+    str,
+    typer.Option(
+        help="Feature blocks: text, ngrams, samples, behaviour (needs --matrix), outputs (runs the samples in the "
+        "sandbox), logprob (field mean_logprob of the samples), hidden (needs --hidden-model); comma between."
+    ),
+]
 Kind = Annotated[str, typer.Option(help="network (the paper's two layers) or logistic.")]
 Exclude = Annotated[list[str] | None, typer.Option(help="Task id to leave out; may be repeated.")]
 HiddenModel = Annotated[str | None, typer.Option(help="transformers model for the block hidden (extra hf).")]
@@ -42,13 +57,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 
 @app.command()
 def train(
-    dataset: Dataset,
     samples: SampleFiles,
     labels: LabelFiles,
+    dataset: Dataset = None,
     output: Annotated[Path, typer.Option(help="Where the classifier goes; its card lies beside it.")] = Path(
         "model.skops"
     ),
     matrix: MatrixFiles = None,
+    tests: TestFile = None,
     blocks: Blocks = "samples",
     kind: Kind = "network",
     exclude: Exclude = None,
@@ -59,11 +75,15 @@ def train(
     draws: Annotated[int, typer.Option(help="Bootstrap draws per size of a gain curve (with --matrix).")] = 20,
     seed: Seed = 0,
 ) -> None:
-    """Train a classifier on labelled samples; with --matrix also the gain curves that allocation 'gain' needs.
+    """Train a classifier on labelled samples; with --matrix also gain curves and belief, for 'gain' and 'sequential'.
+
+    The classifier goes into a run with the setting classifier, or into coderm difficulty predict with --model.
 
     \b
     Example:
-      coderm difficulty train --dataset mbpp --samples samples.jsonl --labels labels.jsonl --output model.skops
+      coderm evaluate --dataset mbpp --samples samples.jsonl --output labels.jsonl
+      coderm rerank --dataset mbpp --samples samples.jsonl --tests tests.jsonl --output best.jsonl --matrix matrix.jsonl
+      coderm difficulty train --samples samples.jsonl --labels labels.jsonl --matrix matrix.jsonl --output model.skops
     """
     from datetime import datetime, timezone
 
@@ -71,7 +91,7 @@ def train(
     from coderm_tasks.atomic import check_writable
     from coderm_tasks.difficulty_job import CurveOptions, as_input_error, check_blocks, read_training_set
 
-    sources = _sources(dataset, samples, labels, matrix, exclude, (hidden_model, gguf_file, layer))
+    sources = _sources(dataset, samples, labels, matrix, exclude, (hidden_model, gguf_file, layer), (tests, blocks))
     with as_input_error():
         options = _options(kind, seed)
         check_blocks(_split(blocks), sources)
@@ -81,8 +101,8 @@ def train(
             data,
             blocks=_split(blocks),
             options=options,
-            title=f"Difficulty classifier trained on {dataset}",
-            sources=[f"{dataset}: samples {path.name}" for path in samples],
+            title=f"Difficulty classifier trained on {sources.dataset}",
+            sources=[f"{sources.dataset}: samples {path.name}" for path in samples],
             made=datetime.now(timezone.utc).date().isoformat(),
             licence="that of the data it was trained on",
         )
@@ -93,10 +113,11 @@ def train(
 
 @app.command()
 def predict(
-    dataset: Dataset,
+    dataset: Dataset = None,
     model: Annotated[Path | None, typer.Option(help="A saved classifier.  [default: the one that ships]")] = None,
     samples: Annotated[Path | None, typer.Option(help="EvalPlus samples, for blocks that look at samples.")] = None,
     matrix: Annotated[Path | None, typer.Option(help="Matrix of these samples, for block behaviour.")] = None,
+    tests: TestFile = None,
     budget: Annotated[float | None, typer.Option(help="Tests per problem, on average: plans each one's tests.")] = None,
     allocation: Annotated[str, typer.Option(help="Rule of the plan: equal, coderm or gain.")] = "coderm",
     cap: Annotated[int | None, typer.Option(help="Most tests of one problem.")] = None,
@@ -115,13 +136,16 @@ def predict(
 
     import difficulty
     from coderm_tasks.cli.console import print_json
-    from coderm_tasks.difficulty_job import as_input_error, check_blocks, read_evidence
+    from coderm_tasks.difficulty_job import as_input_error, check_blocks, data_set_of, read_evidence
 
-    sources = _sources(
-        dataset, [samples] if samples else [], [], [matrix] if matrix else None, None, (hidden_model, gguf_file, layer)
-    )
+    given = [samples] if samples else []
+    name = data_set_of(dataset, given)
     with as_input_error():
-        fitted = difficulty.load(model) if model else difficulty.load_default(dataset, samples=samples is not None)
+        fitted = difficulty.load(model) if model else difficulty.load_default(name, samples=samples is not None)
+        sources = _sources(
+            name, given, [], [matrix] if matrix else None, None, (hidden_model, gguf_file, layer),
+            (tests, ",".join(fitted.blocks)),
+        )  # fmt: skip
         check_blocks(fitted.blocks, sources)
         found = difficulty.predict(fitted, read_evidence(sources))
         rates = np.array([prediction.pass_rate for prediction in found])
@@ -137,15 +161,16 @@ def predict(
     if as_json:
         print_json(rows)
     else:
-        _show_rows(dataset, rows)
+        _show_rows(name, rows)
 
 
 @app.command()
 def evaluate(
-    dataset: Dataset,
     samples: SampleFiles,
     labels: LabelFiles,
+    dataset: Dataset = None,
     matrix: MatrixFiles = None,
+    tests: TestFile = None,
     blocks: Blocks = "samples",
     kind: Kind = "network",
     exclude: Exclude = None,
@@ -153,23 +178,29 @@ def evaluate(
     gguf_file: GgufFile = None,
     layer: Layer = -1,
     seed: Seed = 0,
+    plot: Annotated[Path | None, typer.Option(help="Draw the calibration there, .png or .svg (extra report).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Cross-validate a classifier, grouped by problem: Spearman, Brier, reliability, ablation by feature block.
 
     \b
     Example:
-      coderm difficulty evaluate --dataset humaneval --samples samples.jsonl --labels labels.jsonl --blocks text,samples
+      coderm difficulty evaluate --samples samples.jsonl --labels labels.jsonl --blocks text,samples --plot cal.png
     """
     import difficulty
+    from coderm_tasks.calibration_plot import check_plot, draw_calibration
     from coderm_tasks.cli.console import print_json
     from coderm_tasks.difficulty_job import as_input_error, check_blocks, read_training_set
 
-    sources = _sources(dataset, samples, labels, matrix, exclude, (hidden_model, gguf_file, layer))
+    sources = _sources(dataset, samples, labels, matrix, exclude, (hidden_model, gguf_file, layer), (tests, blocks))
     with as_input_error():
         options = _options(kind, seed)
         check_blocks(_split(blocks), sources)
+        if plot is not None:
+            check_plot(plot)
         found = difficulty.evaluate(read_training_set(sources), blocks=_split(blocks), options=options)
+    if plot is not None:
+        draw_calibration(found, plot)
     if as_json:
         print_json(found)
     else:
@@ -197,23 +228,27 @@ def _options(kind: str, seed: int) -> FitOptions:
 
 
 def _sources(
-    dataset: str,
+    dataset: str | None,
     samples: list[Path],
     labels: list[Path],
     matrices: list[Path] | None,
     exclude: list[str] | None,
     hidden: tuple[str | None, str | None, int],
+    outputs: tuple[Path | None, str],
 ) -> Sources:
-    from coderm_tasks.difficulty_job import Sources
+    from coderm_tasks.difficulty_job import Sources, data_set_of
     from difficulty.hidden import Probe
 
     name, gguf_file, layer = hidden
+    tests, blocks = outputs
     return Sources(
-        dataset=dataset,
+        dataset=data_set_of(dataset, samples),
         samples=tuple(samples),
         labels=tuple(labels),
         matrices=tuple(matrices or ()),
         exclude=tuple(exclude or ()),
+        tests=tests,
+        outputs="outputs" in _split(blocks),
         probe=Probe(model=name, gguf_file=gguf_file, layer=layer) if name else None,
     )
 

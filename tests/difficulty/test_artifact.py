@@ -106,7 +106,7 @@ def test_a_truncated_file_is_refused(saved):
 
 
 def test_an_artifact_of_another_version_is_refused_with_both_versions(saved):
-    with pytest.raises(ArtifactError, match="has version 99, expected 1; train it again"):
+    with pytest.raises(ArtifactError, match="has version 99, expected 2; train it again"):
         load(tampered(saved, body={"version": 99, "news": 1}))
 
 

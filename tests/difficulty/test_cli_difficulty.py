@@ -7,9 +7,11 @@ import json
 import msgspec
 import pytest
 
+import difficulty
 from coderm_tasks.cli import main
 from coderm_tasks.datasets import load_problems
 from coderm_tasks.store import MatrixRecord
+from executor.fake import FakeExecutor
 
 PROBLEMS = 24
 
@@ -60,10 +62,10 @@ def files(problems, tmp_path):
     return paths
 
 
-def run(*words):
+def run(*words, dataset=("--dataset", "humaneval")):
     """Run ``coderm difficulty`` on humaneval and return the exit code."""
     verb, *rest = words
-    return main(["difficulty", verb, "--dataset", "humaneval", *map(str, rest)])
+    return main(["difficulty", verb, *dataset, *map(str, rest)])
 
 
 def inputs(files, *names):
@@ -202,7 +204,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(files, tmp_p
     [
         (("--budget", 0.5), "raise the budget"),
         (("--budget", 4, "--cap", 0), "raise the cap or lower the minimum"),
-        (("--budget", 4, "--allocation", "gain"), "coderm difficulty train --matrix"),
+        (("--budget", 4, "--allocation", "sequential"), "plans nothing beforehand"),
         (("--budget", 4, "--allocation", "fair"), "expected one of equal, coderm, gain"),
         (("--model", "none.skops"), "none.skops: no such file"),
     ],
@@ -210,3 +212,89 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(files, tmp_p
 def test_predictions_that_cannot_be_made_are_refused(capsys, words, message):
     assert run("predict", *words) == 2
     assert message in complaint(capsys)
+
+
+def test_the_data_set_is_told_by_the_task_ids(files, capsys):
+    words = ("--blocks", "samples", "--kind", "logistic", "--json")
+    assert run("evaluate", *inputs(files, "samples", "labels"), *words, dataset=()) == 0
+    assert json.loads(capsys.readouterr().out)["scores"]["rows"] == PROBLEMS
+
+
+def test_a_data_set_that_nothing_tells_is_asked_for(tmp_path, capsys):
+    samples = tmp_path / "samples.jsonl"
+    samples.write_text('{"task_id": "Toy/1", "solution": ""}\n')
+    assert run("predict", dataset=()) == 2
+    assert "give --dataset" in complaint(capsys)
+    assert run("predict", "--samples", samples, dataset=()) == 2
+    assert "samples.jsonl:1: got task_id 'Toy/1'" in complaint(capsys)
+
+
+def test_outputs_of_samples_are_a_block_like_any_other(files, problems, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("coderm_tasks.difficulty_job.open_executor", lambda **_: FakeExecutor())
+    tests = tmp_path / "tests.jsonl"
+    lines = [
+        json.dumps({"task_id": one.task_id, "test": f"assert {one.entry_point}({number}) is None"}) + "\n"
+        for one in problems
+        for number in range(2)
+    ]
+    tests.write_text("".join(lines))
+    words = ("--tests", tests, "--blocks", "outputs", "--kind", "logistic", "--json")
+    assert run("evaluate", *inputs(files, "samples", "labels"), *words) == 0
+    assert json.loads(capsys.readouterr().out)["scores"]["spearman"] > 0.5
+
+
+def with_logprobs(files, values):
+    """Write ``mean_logprob`` into the samples, in turn; None leaves it out."""
+    records = [json.loads(line) for line in files["samples"].read_text().splitlines()]
+    for number, record in enumerate(records):
+        if values[number % len(values)] is not None:
+            record["mean_logprob"] = values[number % len(values)]
+    files["samples"].write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def test_log_probabilities_come_with_the_samples(files, capsys):
+    with_logprobs(files, [-0.1, -0.5])
+    words = ("--blocks", "logprob", "--kind", "logistic", "--json")
+    assert run("evaluate", *inputs(files, "samples", "labels"), *words) == 0
+    assert json.loads(capsys.readouterr().out)["scores"]["rows"] == PROBLEMS
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([-0.1, None], "samples.jsonl:2: got a sample without mean_logprob"),
+        ([0.5], "samples.jsonl:1: got mean_logprob 0.5"),
+        ([float("nan")], "samples.jsonl:1: got mean_logprob nan"),
+        ([True], "samples.jsonl:1: got mean_logprob True"),
+        ([None], "HumanEval/0: block 'logprob' got no log-probabilities"),
+    ],
+)
+def test_log_probabilities_that_are_none_are_refused(files, capsys, values, message):
+    with_logprobs(files, values)
+    assert run("evaluate", *inputs(files, "samples", "labels"), "--blocks", "logprob") == 2
+    assert message in complaint(capsys)
+
+
+def test_the_calibration_can_be_drawn(files, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="matplotlib is missing: pip install 'coderm-tasks[report]'")
+    picture = tmp_path / "calibration.svg"
+    words = ("--blocks", "samples", "--kind", "logistic", "--plot", picture)
+    assert run("evaluate", *inputs(files, "samples", "labels"), *words) == 0
+    assert "<svg" in picture.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("calibration.txt", "expected one of .png, .svg, .pdf"), ("none/cal.png", "none")]
+)
+def test_a_picture_that_cannot_be_drawn_is_refused_before_training(files, tmp_path, capsys, name, message):
+    pytest.importorskip("matplotlib", reason="matplotlib is missing: pip install 'coderm-tasks[report]'")
+    assert run("evaluate", *inputs(files, "samples", "labels"), "--plot", tmp_path / name) == 2
+    assert message in complaint(capsys)
+
+
+def test_a_classifier_trained_with_a_matrix_has_a_belief_of_its_own(files, tmp_path):
+    model = tmp_path / "mine.skops"
+    words = ("--blocks", "samples", "--kind", "logistic", "--reach", 2, "--draws", 2, "--output", model)
+    assert run("train", *inputs(files, "samples", "labels", "matrix"), *words) == 0
+    assert difficulty.load(model).belief != difficulty.BeliefModel()
+    assert "belief: consensus" in model.with_suffix(".md").read_text()

@@ -145,6 +145,52 @@ def test_any_text_gives_finite_features(prompt, entry_point, samples):
     assert np.isfinite(found.values).all()
 
 
+def test_agreement_on_outputs_is_told_apart_by_examples_and_tests():
+    found = features_of(
+        "outputs",
+        samples=("a", "b", "c", "d"),
+        outputs=(("1", "2"), ("1", "2"), ("1", "3"), ("!T", "3")),
+        example_inputs=1,
+    )
+    assert np.expm1([found["example_inputs"], found["test_inputs"]]) == pytest.approx([1, 1])
+    assert found["example_agreement"] == pytest.approx(0.75**2 + 0.25**2)
+    assert found["test_agreement"] == pytest.approx(0.5)
+    assert (found["example_largest_cluster"], found["test_largest_cluster"]) == (0.75, 0.5)
+    assert (found["example_failed"], found["test_failed"]) == (0.25, 0)
+
+
+def test_the_entropy_of_behaviour_clusters_is_that_of_whole_rows():
+    rows = (("1", "1"), ("1", "2"), ("2", "1"), ("2", "2"))
+    assert features_of("outputs", samples=("a",) * 4, outputs=rows)["test_entropy"] == pytest.approx(1)
+    assert features_of("outputs", samples=("a",) * 4, outputs=rows[:1] * 4)["test_entropy"] == 0
+
+
+def test_without_an_input_solutions_are_not_known_to_differ():
+    found = features_of("outputs", samples=("a", "b"), outputs=((), ()))
+    assert (found["example_agreement"], found["test_largest_cluster"], found["test_failed"]) == (1, 1, 0)
+
+
+def test_log_probabilities_are_a_mean_a_best_and_a_spread():
+    found = features_of("logprob", samples=("a", "b"), logprobs=(-1.0, -3.0))
+    assert found == pytest.approx({"mean": -2, "best": -1, "spread": 1})
+
+
+@pytest.mark.parametrize("rows", [(("1",),), (("1",), ("1", "2"))])
+def test_outputs_that_do_not_fit_the_samples_are_refused(rows):
+    with pytest.raises(FeatureError, match="one row of one length per sample"):
+        features_of("outputs", samples=("a", "b"), outputs=rows)
+
+
+def test_log_probabilities_that_do_not_fit_the_samples_are_refused():
+    with pytest.raises(FeatureError, match="1 log-probabilities for 2 samples"):
+        features_of("logprob", samples=("a", "b"), logprobs=(-1.0,))
+
+
+def test_a_log_probability_that_is_nan_is_named():
+    with pytest.raises(FeatureError, match="feature logprob/mean is no finite number"):
+        features_of("logprob", samples=("a",), logprobs=(float("nan"),))
+
+
 def test_blocks_stand_in_the_order_asked_for():
     names = extract_features([evidence(samples=("a = 1",))], ["samples", "text"]).names
     assert names[0].startswith("samples/")
@@ -161,7 +207,7 @@ def test_hidden_states_are_features_as_they_are():
     assert (found.names, found.values.tolist()) == (("hidden/0", "hidden/1"), [[1.0, -2.0]])
 
 
-@pytest.mark.parametrize("block", ["samples", "behaviour", "hidden"])
+@pytest.mark.parametrize("block", ["samples", "behaviour", "outputs", "logprob", "hidden"])
 def test_missing_evidence_names_problem_and_block(block):
     with pytest.raises(FeatureError, match=rf"Toy/1: block '{block}' got no .*or leave the block out"):
         extract_features([evidence()], [block])
@@ -184,5 +230,7 @@ def test_matrix_rows_of_unequal_length_are_refused():
 
 @pytest.mark.parametrize("blocks", [[], ["text", "text"], ["txt"]])
 def test_no_repeated_or_unknown_blocks_are_refused_with_the_known_ones(blocks):
-    with pytest.raises(FeatureError, match=r"expected .* of text, ngrams, samples, behaviour, hidden"):
+    with pytest.raises(
+        FeatureError, match=r"expected .* of text, ngrams, samples, behaviour, outputs, logprob, hidden"
+    ):
         extract_features([evidence()], blocks)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from difficulty import FeatureError
-from difficulty.hidden import Probe, hidden_states
+from difficulty.hidden import Probe, hidden_states, layer_states
 
 pytest.importorskip("torch", reason="torch is missing: pip install 'coderm-tasks[hf]'")
 pytest.importorskip("transformers", reason="transformers is missing: pip install 'coderm-tasks[hf]'")
@@ -57,6 +57,13 @@ def test_the_state_is_that_of_the_last_token(folder):
 def test_deeper_layers_see_the_whole_prompt(folder):
     states = hidden_states(["a b", "c b"], Probe(model=folder, layer=-1))
     assert np.abs(states[0] - states[1]).max() > 1e-3
+
+
+def test_several_layers_in_one_pass_are_those_of_passes_of_their_own(folder):
+    together = layer_states(PROMPTS, Probe(model=folder), (0, 1, -1))
+    assert together.shape == (3, 4, 8)
+    for states, layer in zip(together, (0, 1, -1), strict=True):
+        assert states == pytest.approx(hidden_states(PROMPTS, Probe(model=folder, layer=layer)), abs=1e-6)
 
 
 def test_a_prompt_longer_than_the_context_keeps_its_end(folder):

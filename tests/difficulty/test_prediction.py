@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import resources
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -42,11 +44,25 @@ def test_no_benchmark_is_in_the_training_data_of_its_own_classifier(dataset, own
     assert not any(own in line for line in card.data)
 
 
+@pytest.mark.parametrize("dataset", ["humaneval", "mbpp", "other"])
+@pytest.mark.parametrize("samples", [False, True])
+def test_what_ships_has_gain_curves_and_a_belief_of_its_own(dataset, samples):
+    model = difficulty.load_default(dataset, samples=samples)
+    assert model.curves is not None
+    assert model.curves.accuracy.shape[1] == 65
+    assert model.belief != difficulty.BeliefModel()
+
+
+def test_all_that_ships_is_under_a_megabyte():
+    files = resources.files("difficulty").joinpath("data").iterdir()
+    assert sum(len(file.read_bytes()) for file in files) < 1_000_000
+
+
 def test_a_data_set_without_a_classifier_of_its_own_gets_the_common_one():
     assert default_name("livecodebench") == "other-text.skops"
 
 
-@pytest.mark.parametrize("allocation", ["equal", "coderm"])
+@pytest.mark.parametrize("allocation", ["equal", "coderm", "gain"])
 def test_a_plan_spends_the_whole_budget(allocation):
     plan = difficulty.plan_tests(PROMPTS, NAMES, dataset="humaneval_plus", average=10, allocation=allocation, cap=25)
     assert sum(plan) == 30
@@ -61,9 +77,14 @@ def test_a_plan_follows_the_prediction():
     assert plan == difficulty.budgets("coderm", rates, average=10).tolist()
 
 
+def without_curves():
+    """A classifier that was trained without matrices."""
+    return msgspec.structs.replace(difficulty.load_default("humaneval"), curves=None)
+
+
 def test_gain_without_curves_says_what_to_train():
     with pytest.raises(BudgetError, match="coderm difficulty train --matrix"):
-        difficulty.plan_tests(PROMPTS, NAMES, dataset="humaneval", average=4, allocation="gain")
+        difficulty.plan_tests(PROMPTS, NAMES, dataset="humaneval", average=4, allocation="gain", model=without_curves())
 
 
 def test_gain_follows_the_curves_of_a_classifier_that_has_them():

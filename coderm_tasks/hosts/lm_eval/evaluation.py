@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import msgspec
 from msgspec import Struct
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from coderm_tasks.budgeting import CAP, SEQUENTIAL, BudgetPlan, plan_budgets
+from coderm_tasks.errors import CoderMError
 from coderm_tasks.generation.base import Generated, Progress, TestGenerator
 from coderm_tasks.generation.sources import BankSource, ModelSource
 from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, Grade, grade
@@ -22,8 +25,10 @@ from coderm_tasks.hosts.lm_eval.scores import METRIC, Score, score_problem
 from coderm_tasks.hosts.lm_eval.self_written import SelfSource
 from coderm_tasks.pipeline import ProblemRun, Work, run_and_select, summarise
 from coderm_tasks.places import cache_folder
+from coderm_tasks.rounds import GeneratedTests, RoundsPlan, SequentialRun, run_in_rounds
 from coderm_tasks.store import matrix_record
-from executor import PassMatrix, open_executor
+from difficulty import SequentialOptions
+from executor import Executor, PassMatrix, open_executor
 
 __all__ = ["Evaluation", "collect_work", "evaluate"]
 
@@ -63,14 +68,23 @@ def evaluate(plan: RunPlan, answers: Sequence[Answers]) -> Evaluation:
     """
     started = time.monotonic()
     _warn_of_copies(plan, answers)
-    work, generated = collect_work(plan, answers)
+    codes = {one.task_id: solutions_of(one, plan.problems[one.task_id], chat=plan.chat) for one in answers}
+    budgets = _settle_budgets(plan, codes)
+    work, generated = collect_work(plan, answers, codes, budgets)
+    found: dict[str, Any] = {}
+    runs: list[ProblemRun] = []
+    if not plan.predict_only and plan.config.allocation == SEQUENTIAL:
+        done, generated = _execute_in_rounds(plan, work, generated, budgets)
+        runs, found = done.runs, {"rounds": done.rounds, "problems_settled": done.settled}
+        work = [Work(run.problem, run.solutions, run.tests) for run in runs]
     records.write_work(plan.records, work)
-    codes = {one.problem.task_id: one.solutions for one in work}
-    facts = _facts(plan, work, generated)
+    facts = {**_facts(plan, work, generated), **found}
     scores: dict[str, dict[str, Score]] = {}
     if not plan.predict_only:
-        runs, grades = _execute(plan, work)
+        runs = runs or _execute(plan, work)
+        grades = _grade(plan, work)
         records.write_outcome(plan.records, runs, grades)
+        records.write_budgets(plan.records, runs, budgets, plan.config.allocation)
         scores = {
             run.problem.task_id: score_problem(run.selection, [one.correct for one in of_run])
             for run, of_run in zip(runs, grades, strict=True)
@@ -96,14 +110,22 @@ def _warn_of_copies(plan: RunPlan, answers: Sequence[Answers]) -> None:
         )
 
 
-def collect_work(plan: RunPlan, answers: Sequence[Answers]) -> tuple[list[Work], Generated | None]:
-    """Extract code, and obtain the unit tests from where the plan says.
+def _settle_budgets(plan: RunPlan, codes: Mapping[str, tuple[str, ...]]) -> BudgetPlan:
+    """Where tests are not asked for before sampling, set the budgets by the samples, over this rank's problems."""
+    if not plan.sees_samples or plan.predict_only:
+        return plan.planned
+    return plan_budgets(plan.config, [plan.problems[task_id] for task_id in codes], codes)
+
+
+def collect_work(
+    plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[str, ...]], budgets: BudgetPlan
+) -> tuple[list[Work], Generated | None]:
+    """Obtain the unit tests from where the plan says; none of a generator that is to be asked in rounds.
 
     Returns:
         The work per problem, in the order of ``answers``, and how the tests came about; None where there are none.
     """
-    codes = {one.task_id: solutions_of(one, plan.problems[one.task_id], chat=plan.chat) for one in answers}
-    generated = _tests(plan, answers, codes)
+    generated = _tests(plan, answers, codes, budgets)
     tests = generated.tests if generated is not None else {}
     return [Work(plan.problems[task_id], codes[task_id], tests.get(task_id, ())) for task_id in codes], generated
 
@@ -114,16 +136,22 @@ def _source(plan: RunPlan, answers: Sequence[Answers]) -> TestGenerator | None:
         return BankSource(plan.bank)
     if plan.self_written:
         return SelfSource(answers, plan.config.test_prompt, chat=plan.chat)
-    return None if plan.predict_only else plan.generator
+    return None if plan.predict_only or plan.config.allocation == SEQUENTIAL else plan.generator
 
 
-def _tests(plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[str, ...]]) -> Generated | None:
+def _tests(
+    plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[str, ...]], budgets: BudgetPlan
+) -> Generated | None:
     source = _source(plan, answers)
     if source is None:
         return None
-    problems, budget = [plan.problems[task_id] for task_id in codes], {task: plan.budgets[task] for task in codes}
+    # In rounds a bank may give one problem more than the average: what it does not use, others do not lack.
+    most = CAP * plan.config.budget if plan.bank is not None and plan.config.allocation == SEQUENTIAL else 0
+    problems, budget = [plan.problems[task] for task in codes], {task: max(most, budgets.tests[task]) for task in codes}
     if not isinstance(source, ModelSource):
         return source.generate(problems, codes, budget)
+    # Hours of sampling must not be lost to a generator that fails now.
+    records.write_work(plan.records, [Work(problem, codes[problem.task_id], ()) for problem in problems])
     with tqdm(total=sum(budget.values()), desc="Generating unit tests", unit="test") as bar:
 
         def tell(state: Progress) -> None:
@@ -131,37 +159,74 @@ def _tests(plan: RunPlan, answers: Sequence[Answers], codes: Mapping[str, tuple[
             bar.set_postfix_str(f"{state.usable / max(1, state.completions):.0%} of answers usable", refresh=False)
             bar.update(state.done - bar.n)
 
-        generated = source.generate(problems, codes, budget, progress=tell)
+        try:
+            generated = source.generate(problems, codes, budget, progress=tell)
+        except CoderMError:
+            logger.error(
+                "%s: the samples are kept in %s; coderm generate and coderm rerank can go on from them",
+                plan.task,
+                plan.records / "samples.jsonl",
+            )
+            raise
     if generated.reused:
         logger.info("%s: %d requests were answered by an earlier run", plan.task, generated.reused)
     return generated
 
 
-def _execute(plan: RunPlan, work: Sequence[Work]) -> tuple[list[ProblemRun], list[list[Grade]]]:
-    cache = _cache(plan)
+def _execute(plan: RunPlan, work: Sequence[Work]) -> list[ProblemRun]:
+    config = plan.config
+    with _matrices_kept(plan, len(work)) as (executor, keep):
+        return run_and_select(
+            executor, work, strategy=config.strategy, seed=config.seed, progress=keep, prune=config.prune,
+            audit=config.audit,
+        )  # fmt: skip
+
+
+def _execute_in_rounds(
+    plan: RunPlan, work: Sequence[Work], ready: Generated | None, budgets: BudgetPlan
+) -> tuple[SequentialRun, Generated | None]:
+    """Sequential allocation. Where tests are ready, written by the model or in a bank, what it saves is cells."""
+    config = plan.config
+    source = plan.generator if plan.generator is not None else BankSource(ready.tests if ready is not None else {})
+    supply = GeneratedTests(source, [one.problem for one in work], {one.problem.task_id: one.solutions for one in work})
+    rounds = RoundsPlan(
+        total=config.budget * len(work),
+        cap=CAP * config.budget,
+        rates={task_id: prediction.pass_rate for task_id, prediction in budgets.predictions.items()},
+        belief=budgets.belief,
+        options=SequentialOptions(delta=config.delta),
+        audit=config.audit,
+    )
+    bare = [msgspec.structs.replace(one, tests=()) for one in work]
+    with _matrices_kept(plan, len(work)) as (executor, keep):
+        done = run_in_rounds(executor, bare, supply, rounds, strategy=config.strategy, seed=config.seed, progress=keep)
+    return done, supply.summary() if plan.generator is not None else ready
+
+
+@contextmanager
+def _matrices_kept(plan: RunPlan, problems: int) -> Iterator[tuple[Executor, Callable[[PassMatrix], None]]]:
+    """Open the sandbox, the log of matrices and a progress bar; yields the executor and what takes each matrix."""
     with (
-        open_executor(workers=plan.workers, limits=plan.config.limits, cache=cache) as executor,
+        open_executor(workers=plan.workers, limits=plan.config.limits, cache=_cache(plan)) as executor,
         records.matrix_log(plan.records) as log,
-        tqdm(total=len(work), desc="Running unit tests in the sandbox", unit="problem") as bar,
+        tqdm(total=problems, desc="Running unit tests in the sandbox", unit="problem") as bar,
     ):
 
         def keep(matrix: PassMatrix) -> None:
             log.append(matrix_record(matrix))
             bar.update()
 
-        config = plan.config
-        runs = run_and_select(
-            executor, work, strategy=config.strategy, seed=config.seed, progress=keep, prune=config.prune,
-            audit=config.audit,
-        )  # fmt: skip
+        yield executor, keep
         bar.update(bar.total - bar.n)
+
+
+def _grade(plan: RunPlan, work: Sequence[Work]) -> list[list[Grade]]:
     total = sum(len(one.solutions) for one in work)
     with (
-        open_executor(workers=plan.workers, limits=GROUND_TRUTH_LIMITS, cache=cache) as executor,
+        open_executor(workers=plan.workers, limits=GROUND_TRUTH_LIMITS, cache=_cache(plan)) as executor,
         tqdm(total=total, desc="Grading samples in the sandbox", unit="sample") as bar,
     ):
-        problems, solutions = [one.problem for one in work], [one.solutions for one in work]
-        return runs, grade(executor, problems, solutions, progress=bar.update)
+        return grade(executor, [one.problem for one in work], [one.solutions for one in work], progress=bar.update)
 
 
 def _cache(plan: RunPlan) -> Path | None:
@@ -176,6 +241,7 @@ def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> 
         "tests_from": "bank" if plan.bank is not None else "self" if plan.self_written else "generator",
         "records": str(plan.records),
         "problems": len(work),
+        "allocation": plan.config.allocation,
         "samples_without_code": sum(not code for one in work for code in one.solutions),
         "tests": sum(tests),
         "problems_without_tests": sum(not count for count in tests),
@@ -195,7 +261,9 @@ def _generation(plan: RunPlan, generated: Generated | None) -> dict[str, Any] | 
 
 
 def _report(plan: RunPlan, runs: Sequence[ProblemRun]) -> None:
-    bare = [run.problem.task_id for run in runs if not run.tests]
+    # In rounds a problem whose samples are one program gets no test, and lacks none.
+    sequential = plan.config.allocation == SEQUENTIAL
+    bare = [run.problem.task_id for run in runs if not run.tests and not (sequential and len(set(run.solutions)) == 1)]
     if bare:
         logger.warning(
             "%s: no unit tests for %d of %d problems (%s%s): their first sample stands",

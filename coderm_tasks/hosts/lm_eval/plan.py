@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import platformdirs
 from msgspec import Struct
 
+from coderm_tasks.budgeting import BudgetPlan, check_allocation, choose_classifier, plan_budgets
 from coderm_tasks.config import Config
 from coderm_tasks.errors import StoreError
 from coderm_tasks.generation.bank import load_bank
@@ -19,16 +21,12 @@ from coderm_tasks.generation.sources import ModelSource
 from coderm_tasks.hosts.lm_eval.caller import output_folder
 from coderm_tasks.model import Problem
 from coderm_tasks.rerank import get_selector
-from difficulty import plan_tests
 from executor.doctor import require_sandbox
 
 __all__ = ["Ranks", "RunPlan", "make_plan"]
 
 # lm-eval prints only what is logged under its own name.
 logger = logging.getLogger(f"lm_eval.{__name__}")
-
-_CAP = 4
-"""No problem gets more than this many times the average budget: a predicted pass rate is not that sure of itself."""
 
 
 class Ranks(Struct, frozen=True):
@@ -48,8 +46,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """Answers are those of a chat model."""
     problems: dict[str, Problem]
     """Problems of the data set by task id, in its order."""
-    budgets: dict[str, int]
-    """Unit tests of each problem of this run."""
+    planned: BudgetPlan
+    """Unit tests of each problem of this run by its text alone: what is known before anything is sampled."""
     bank: Mapping[str, tuple[str, ...]] | None
     """Ready unit tests by task id; None if they are to be generated."""
     records: Path
@@ -65,6 +63,11 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     def self_written(self) -> bool:
         """The model under evaluation writes the unit tests."""
         return self.bank is None and self.config.generator is None
+
+    @property
+    def sees_samples(self) -> bool:
+        """Budgets are set once samples are there: the tests need not be asked for before."""
+        return not self.self_written
 
 
 def make_plan(
@@ -97,7 +100,10 @@ def make_plan(
     if not predict_only:
         require_sandbox()
     get_selector(config.strategy)
+    check_allocation(config.allocation)
     bank = load_bank(Path(config.tests), tuple(by_id)) if config.tests is not None else None
+    external = bank is not None or config.generator is not None
+    planned = _planned(config, [by_id[task_id] for task_id in chosen], sees_samples=external)
     base = _records_base(config)
     generator = _generator(task, config, problems, base, ranks)
     if generator is not None:
@@ -113,13 +119,21 @@ def make_plan(
         config=config,
         chat=chat,
         problems=by_id,
-        budgets=_budgets(config, [by_id[task_id] for task_id in chosen]),
+        planned=planned,
         bank=bank,
         records=folder,
         generator=generator,
         workers=config.workers or max(1, (os.cpu_count() or 1) // ranks.of),
         predict_only=predict_only,
     )
+
+
+def _planned(config: Config, problems: Sequence[Problem], *, sees_samples: bool) -> BudgetPlan:
+    if not sees_samples:
+        return plan_budgets(config, problems)
+    # Found now rather than when the samples are paid for.
+    choose_classifier(config, problems[0].dataset, sampled=True)
+    return plan_budgets(msgspec.structs.replace(config, allocation="equal", classifier=None), problems)
 
 
 def _generator(task: str, config: Config, problems: Sequence[Problem], base: Path, ranks: Ranks) -> ModelSource | None:
@@ -129,18 +143,6 @@ def _generator(task: str, config: Config, problems: Sequence[Problem], base: Pat
     store = base / f"generated_{task}{_suffix(ranks)}.jsonl"
     dataset = problems[0].dataset
     return ModelSource(config.generator, store, dataset=dataset, seed=config.seed, any_candidate=True)
-
-
-def _budgets(config: Config, problems: Sequence[Problem]) -> dict[str, int]:
-    counts = plan_tests(
-        [problem.prompt for problem in problems],
-        [problem.entry_point for problem in problems],
-        dataset=problems[0].dataset,
-        average=config.budget,
-        allocation=config.allocation,
-        cap=_CAP * config.budget,
-    )
-    return {problem.task_id: int(count) for problem, count in zip(problems, counts, strict=True)}
 
 
 def _records_base(config: Config) -> Path:

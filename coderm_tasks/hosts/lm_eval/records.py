@@ -6,6 +6,7 @@
 ``matrix.jsonl``       verdicts of every sample on every test, written as problems finish
 ``selection.jsonl``    scores, ties and tests used, per problem
 ``selected.jsonl``     the chosen sample per problem, in EvalPlus's format
+``budget.jsonl``       predicted difficulty, budget and tests used, per problem
 ``labels.jsonl``       whether each sample is correct by the data set's own tests
 ``run.json``           effective settings, versions, totals
 =====================  =================================================================
@@ -22,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from coderm_tasks.atomic import atomic_writer
+from coderm_tasks.budgeting import BudgetPlan, budget_records
 from coderm_tasks.groundtruth import Grade
 from coderm_tasks.pipeline import ProblemRun, Work
 from coderm_tasks.store import MatrixRecord, RecordLog, SelectionRecord, write_records
@@ -32,6 +34,7 @@ __all__ = [
     "TestRecord",
     "matrix_log",
     "versions",
+    "write_budgets",
     "write_outcome",
     "write_run",
     "write_work",
@@ -86,6 +89,11 @@ def write_outcome(folder: Path, runs: Sequence[ProblemRun], grades: Sequence[Seq
     chosen = (SampleRecord(run.problem.task_id, run.solutions[run.selection.index]) for run in runs)
     write_records(folder / "selected.jsonl", chosen)
     write_records(folder / "labels.jsonl", _labels(runs, grades))
+
+
+def write_budgets(folder: Path, runs: Sequence[ProblemRun], planned: BudgetPlan, allocation: str) -> None:
+    """Write what each problem was predicted to be, granted, and used. Raises StoreError."""
+    write_records(folder / "budget.jsonl", budget_records(runs, planned, allocation))
 
 
 def _labels(runs: Sequence[ProblemRun], grades: Sequence[Sequence[Grade]]) -> Iterable[LabelRecord]:

@@ -176,7 +176,7 @@ class CoderMTask(ConfigurableTask):  # type: ignore[misc]
         task_id = doc["task_id"]
         prompt = render(plan.config.test_prompt, plan.problems[task_id], chat=self._chat)
         turn = partial(self._turn, kwargs.get("chat_template"))
-        limit, budget = plan.config.test_max_gen_toks, plan.budgets[task_id]
+        limit, budget = plan.config.test_max_gen_toks, plan.planned.tests[task_id]
         return [solutions, tests_request(solutions, prompt, turn, max_gen_toks=limit, budget=budget)]
 
     def _turn(self, chat_template: Callable[..., str] | None, text: str) -> str:

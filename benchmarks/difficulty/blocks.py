@@ -1,6 +1,6 @@
 """The cross-validation table of docs/difficulty.md: every policy model, every block, both models.
 
-python benchmarks/difficulty_study.py --data ../shared/data
+python benchmarks/difficulty/blocks.py --data ../shared/data
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from difficulty_data import POLICIES, labelled, use_prompts
+from labelled_data import POLICIES, labelled, use_prompts
 
 from difficulty import FitOptions
 from difficulty.training import cross_validated

@@ -60,8 +60,11 @@ def with_curves(data: Path, dataset: str, policies: tuple[str, ...], matrices: P
 
 
 def joined(parts: list[TrainingSet]) -> TrainingSet:
-    """Rows of several sets, one after the other."""
+    """Rows of several sets, one after the other; gain curves where all have them, states of all."""
+    curves = [part.accuracy for part in parts if part.accuracy is not None]
     return TrainingSet(
         problems=tuple(problem for part in parts for problem in part.problems),
         rates=np.concatenate([part.rates for part in parts]),
+        accuracy=np.concatenate(curves) if len(curves) == len(parts) else None,
+        states=tuple(state for part in parts for state in part.states),
     )

@@ -1,6 +1,7 @@
 """Train the classifiers that ship in difficulty/data (``make default-classifier``).
 
-    python benchmarks/difficulty_defaults.py --data ../shared/data [--output difficulty/data] [--date 2025-01-31]
+    python benchmarks/difficulty/defaults.py --data ../shared/data [--matrices out/matrices] [--output FOLDER]
+                                             [--date 2025-01-31]
 
 The classifier for a benchmark learns from the other benchmark alone; its card gives the figures on the benchmark that
 it is for.
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from difficulty_data import ORIGINS, POLICIES, PROMPTS, joined, labelled, use_prompts
+from labelled_data import ORIGINS, POLICIES, PROMPTS, joined, labelled, use_prompts, with_curves
 
 import difficulty
 from difficulty import DifficultyModel, TrainingSet
@@ -31,6 +32,9 @@ def data_lines(datasets: tuple[str, ...], parts: dict[str, TrainingSet]) -> list
         count = len(set(parts[dataset].groups))
         lines.append(f"prompts: {PROMPTS[dataset]}; {count} problems")
         lines += [f"pass rates: {name} on {dataset}, {ORIGINS[name]}" for name in POLICIES[dataset]]
+    lines.append(
+        "gain curves and belief: those samples on the unit tests of all sources beside them (see docs/difficulty.md)"
+    )
     lines.append("labels: EvalPlus 0.3.1, base and extra tests; HumanEval/32 left out (its checker fails everyone)")
     return lines
 
@@ -52,11 +56,12 @@ def transfer_lines(model: DifficultyModel, data: Path, target: str) -> list[str]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "difficulty" / "data")
+    parser.add_argument("--matrices", type=Path, default=Path("out/matrices"), help="from matrices.py")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parents[2] / "difficulty" / "data")
     parser.add_argument("--date", default=datetime.now(timezone.utc).date().isoformat())
     given = parser.parse_args()
     use_prompts(given.data)
-    parts = {dataset: labelled(given.data, dataset) for dataset in POLICIES}
+    parts = {dataset: with_curves(given.data, dataset, names, given.matrices) for dataset, names in POLICIES.items()}
     given.output.mkdir(parents=True, exist_ok=True)
     for target, datasets in LEARNS_FROM.items():
         for blocks in (("text",), ("samples",)):
