@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import product
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -48,10 +49,13 @@ def cross_validate(
     """Score every point of the grid on every problem, choose per fold, and read off the held-out scores.
 
     Folds are dealt by a seeded permutation of the sorted task ids. The objective is the mean accuracy over policies and
-    sizes, problems counting alike within a policy; of equal points the first in the grid wins.
+    sizes, problems counting alike within a policy, once with their examples and once without: the weights have to serve
+    problems that state none, too. Of equal points the first in the grid wins. Held-out scores are with examples.
     O(problems sizes draws (features + grid N)).
     """
     scored = {name: _grid_accuracy(problems, sizes, draws, seed, grid) for name, problems in policies.items()}
+    bare = {name: _grid_accuracy(_bare(problems), sizes, draws, seed, grid) for name, problems in policies.items()}
+    objective = {name: (scored[name] + bare[name]) / 2 for name in policies}
     tasks = sorted({problem.task_id for problems in policies.values() for problem in problems})
     order = np.random.default_rng(seed).permutation(len(tasks))
     fold_of = {tasks[place]: number % folds for number, place in enumerate(order)}
@@ -59,11 +63,17 @@ def cross_validate(
     held_out = {name: np.empty(found.shape[:2]) for name, found in scored.items()}
     chosen = []
     for number in range(folds):
-        best = _best(scored, {name: of != number for name, of in fold.items()})
+        best = _best(objective, {name: of != number for name, of in fold.items()})
         chosen.append(grid[best])
         for name, found in scored.items():
             held_out[name][fold[name] == number] = found[fold[name] == number][:, :, best]
-    return CrossValidation(held_out, tuple(chosen), grid[_best(scored, {name: of >= 0 for name, of in fold.items()})])
+    return CrossValidation(
+        held_out, tuple(chosen), grid[_best(objective, {name: of >= 0 for name, of in fold.items()})]
+    )
+
+
+def _bare(problems: Sequence[StrategyInput]) -> list[StrategyInput]:
+    return [msgspec.structs.replace(problem, examples=None) for problem in problems]
 
 
 def _best(scored: Mapping[str, NDArray[np.float64]], kept: Mapping[str, NDArray[np.bool_]]) -> int:
