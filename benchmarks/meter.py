@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,10 @@ from pathlib import Path
 from msgspec import Struct
 
 __all__ = ["Cost", "measure"]
+
+# One of the scripts beside this one is called like a package of ours: their folder must not come first on the path.
+_HERE = str(Path(__file__).resolve().parent)
+sys.path[:] = [*(folder for folder in sys.path if str(Path(folder or ".").resolve()) != _HERE), _HERE]
 
 _EVERY_S = 0.25
 _TICKS = os.sysconf("SC_CLK_TCK")

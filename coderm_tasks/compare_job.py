@@ -51,7 +51,7 @@ def compare_selections(first: Path, second: Path, labels: Path, *, seed: int = 0
                 "expected two selections among the same samples; choose again from one samples file"
             )
     counts = {task_id: len(one.scores) for task_id, one in {**b, **a}.items()}
-    known = read_sample_labels(labels, counts, str(first), ignore_unknown=True)
+    known = read_sample_labels(labels, counts, str(first))
     both = [task_id for task_id in a if task_id in b]
     labelled = [task_id for task_id in both if counts[task_id] and len(known.get(task_id, ())) == counts[task_id]]
     if not labelled:

@@ -27,6 +27,7 @@ else:
 __all__ = ["CONFIG_VARIABLE", "Config", "GeneratorConfig", "load_config"]
 
 CONFIG_VARIABLE = "CODERM_CONFIG"
+MOST_WORKERS = 1024
 PRUNABLE = ("coderm",)
 """Strategies whose selection does not depend on the cells of solutions that cannot win."""
 
@@ -77,6 +78,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("max_gen_toks", self.max_gen_toks, 1)
         _at_least("test_max_gen_toks", self.test_max_gen_toks, 1)
         _at_least("workers", self.workers, 0)
+        if self.workers > MOST_WORKERS:
+            raise ConfigError(f"workers is {self.workers}: expected at most {MOST_WORKERS}; 0 is one per core")
         check_sampling(self.temperature, self.top_p, "")
         if not 0 <= self.delta < 1:
             raise ConfigError(f"delta is {self.delta}: expected a probability from 0 to below 1, such as 0.01")

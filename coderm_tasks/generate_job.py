@@ -79,6 +79,8 @@ class GenerateReport(Struct, frozen=True, kw_only=True):
     """Answered by an earlier run."""
     tokens: int
     seconds: float
+    stored_only: bool
+    """Whether nothing was to be asked; then ``failed`` are the problems that the stored answers were not enough for."""
 
 
 def answers_path(output: Path) -> Path:
@@ -136,7 +138,7 @@ def sample(request: GenerateRequest, progress: ProgressCallback | None = None) -
 
 def check_complete(report: GenerateReport) -> None:
     """Raise GenerationError where the model refused problems: the output lacks them, wholly or in part."""
-    if report.failed:
+    if report.failed and not report.stored_only:
         task_id, words = next(iter(report.failed.items()))
         raise GenerationError(
             f"{len(report.failed)} of {report.problems} problems were refused, {task_id} first ({words}); "
@@ -227,6 +229,7 @@ def _carry_out(
         reused=generated.reused,
         tokens=generated.tokens,
         seconds=time.monotonic() - began,
+        stored_only=request.stored_only,
     )
 
 

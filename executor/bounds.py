@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["LARGEST", "LONGEST", "NotLiftable", "apply", "weight"]
+__all__ = ["LARGEST", "LONGEST", "NotLiftable", "apply", "check", "weight"]
 
 LARGEST: Final = 10**6
 """Largest number that may be a factor or a base."""
@@ -37,6 +37,12 @@ def apply(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     if sum(weights) > LONGEST:
         raise NotLiftable("a constant too long")
     return operation(left, right)
+
+
+def check(value: Any) -> None:
+    """Raise NotLiftable where a constant is too long to be worked on."""
+    if weight(value) > LONGEST:
+        raise NotLiftable("a constant too long")
 
 
 def weight(value: Any) -> int:

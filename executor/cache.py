@@ -24,7 +24,7 @@ from msgspec import Struct
 from executor.errors import CacheError
 from executor.model import Limits
 
-__all__ = ["CacheInfo", "ResultCache", "calls_key", "draw", "solution_key", "test_key"]
+__all__ = ["CacheInfo", "ResultCache", "calls_key", "draw", "row_key", "solution_key", "test_key"]
 
 _VERSION = 2
 """Raised whenever a verdict or an output may come out otherwise: part of every key, and of the file's name."""
@@ -32,6 +32,9 @@ _TEST = 12
 _CELL = _TEST + 2
 _LARGEST_ROW = 1 << 22
 """Packed bytes of replies that are worth keeping; what is larger is run again."""
+
+_LETTERS = frozenset("PFETRI")
+_MODES = frozenset("lsxva")
 
 Reply = tuple[bytes, str, float]
 _REPLIES = msgspec.msgpack.Decoder(tuple[Reply, ...])
@@ -75,6 +78,11 @@ def solution_key(facts_key: str, entry_point: str, context: str, limits: Limits)
 def calls_key(facts_key: str, entry_point: str, calls: bytes, limits: Limits, in_order: bool) -> bytes:
     """Key of everything that a solution's answers depend on; ``calls`` is a digest of the calls. 20 bytes."""
     return _digest("calls", facts_key, entry_point, calls.hex(), _limits_text(limits), str(in_order))
+
+
+def row_key(solution: bytes, tests: bytes) -> bytes:
+    """Key of verdicts that depend on the other tests of their row, too. 20 bytes."""
+    return hashlib.sha256(b"row" + solution + tests).digest()[:20]
 
 
 def test_key(source: str) -> bytes:
@@ -142,9 +150,10 @@ class ResultCache:
         if row is None:
             return None
         try:
-            return _REPLIES.decode(zlib.decompress(row[0]))
-        except (zlib.error, msgspec.MsgspecError):
+            replies = _REPLIES.decode(zlib.decompress(row[0]))
+        except (zlib.error, msgspec.MsgspecError, TypeError):
             return None  # written by something else: as good as not there
+        return replies if all(not letter or letter in _LETTERS for _, letter, _ in replies) else None
 
     def put_replies(self, rows: Mapping[bytes, Sequence[Reply]]) -> None:
         """Add answers by :func:`calls_key`."""
@@ -178,13 +187,17 @@ class ResultCache:
             self._database.execute("DELETE FROM verdicts")
             self._database.execute("DELETE FROM replies")
             self._database.execute("VACUUM")
-            for old in self.path.parent.glob("*.sqlite3*"):
+            for old in self._files():
                 if not old.name.startswith(self.path.name):
                     old.unlink(missing_ok=True)
 
     def _size(self) -> int:
         """Bytes of all files, those of other versions of this program included."""
-        return sum(path.stat().st_size for path in self.path.parent.glob("*.sqlite3*"))
+        return sum(path.stat().st_size for path in self._files())
+
+    def _files(self) -> list[Path]:
+        """The files of this cache, and those of other versions of this program."""
+        return [path for stem in ("results", "verdicts") for path in self.path.parent.glob(f"{stem}-[0-9]*.sqlite3*")]
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -197,7 +210,11 @@ class ResultCache:
             ) from error
 
 
-def _unpack(cells: bytes) -> Iterator[tuple[bytes, tuple[str, str]]]:
+def _unpack(cells: object) -> Iterator[tuple[bytes, tuple[str, str]]]:
+    """Read a row; what we did not write is as good as not there."""
+    if not isinstance(cells, bytes):
+        return
     for at in range(0, len(cells) - _CELL + 1, _CELL):
-        cell = cells[at + _TEST : at + _CELL].decode("ascii")
-        yield cells[at : at + _TEST], (cell[0], cell[1])
+        letter, mode = chr(cells[at + _TEST]), chr(cells[at + _TEST + 1])
+        if letter in _LETTERS and mode in _MODES:
+            yield cells[at : at + _TEST], (letter, mode)

@@ -76,9 +76,8 @@ class CallPlan:
         for row, replies in zip(self._rows[number], answer.answers):
             self._outcomes[row] = self._decode.row(replies)
         if self._cache is not None:
-            self._cache.put_replies(
-                {self._keys[row]: replies for row, replies in zip(self._rows[number], answer.answers)}
-            )
+            rows = zip(self._rows[number], answer.answers, answer.sure)
+            self._cache.put_replies({self._keys[row]: replies for row, replies, sure in rows if sure})
         self.open_shards -= 1
 
     def outputs(self) -> Outputs:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from executor.ballot import Ballot
 from executor.budget import Budget
 from executor.judging import PlanBook, is_heavy
-from executor.lift import Lifted, Program, TestPlan, Vacuous
+from executor.lift import Lifted, Program, Vacuous
 from executor.model import Limits
 from executor.sessions import Answer, Sessions
 from executor.shards import CallShard, CellShard, ShardCells, ShardReplies, Source
@@ -21,8 +21,9 @@ Cell = tuple[str, str]
 _NOT_RUN: Cell = ("-", "-")
 _CACHED: Cell = ("-", "l")
 """Stands for a cell that is to be audited and not to be run: the engine knows it to be lifted."""
+_AUDITABLE = frozenset({_CACHED, *((letter, "l") for letter in "PFERI")})
 _CHUNK = 24
-"""Calls made at a time where a solution may be given up between them."""
+"""Calls made at a time: between them a solution may be given up."""
 
 
 class CellRunner:
@@ -35,9 +36,9 @@ class CellRunner:
 
     def calls(self, shard: CallShard) -> ShardReplies:
         """Make all calls of a shard."""
-        rows = []
+        rows, sure = [], []
         for solution in shard.solutions:
-            budget = Budget(shard.limits or self._limits)
+            budget = Budget(shard.limits or self._limits, one_process=shard.in_order)
             if solution.stateless or shard.in_order:
                 answers = list(
                     self._sessions.stream(solution.text, shard.entry_point, shard.calls, budget, cpu_s=shard.cpu_s)
@@ -45,7 +46,9 @@ class CellRunner:
             else:
                 answers = self._one_by_one(solution.text, shard, budget)
             rows.append(tuple((answer.frame, answer.letter, answer.cpu_s) for answer in answers))
-        return ShardReplies(tuple(rows))
+            # Assumed answers follow from the row's own timeouts: the same calls would be assumed again.
+            sure.append(all(answer.sure or answer.assumed for answer in answers))
+        return ShardReplies(tuple(rows), tuple(sure))
 
     def _one_by_one(self, source: str, shard: CallShard, budget: Budget) -> list[Answer]:
         """A fresh process per call, within the budget; a solution that cannot be loaded fails all at once."""
@@ -56,7 +59,8 @@ class CellRunner:
             )
             if answers[-1].loading or budget.spent:
                 break
-        return answers + [answers[-1]] * (len(shard.calls) - len(answers))
+        rest = answers[-1] if answers[-1].loading else Answer(letter=budget.letter, assumed=True, sure=False)
+        return answers + [rest] * (len(shard.calls) - len(answers))
 
     def cells(self, shard: CellShard) -> ShardCells:
         """Judge all cells of a shard."""
@@ -71,7 +75,8 @@ class CellRunner:
                 floor = max(floor, ballot.votes)
             letters.append("".join(row[test][0] for test in wanted))
             modes.append("".join(row[test][1] for test in wanted))
-            lifted = [row.get(test, _CACHED)[1] == "l" for test in shard.audited[place]]
+            # A timeout is no matter of how the test was run.
+            lifted = [row.get(test, _CACHED) in _AUDITABLE for test in shard.audited[place]]
             audits.append("".join(
                 self._audit(book, shard, solution, test) if is_lifted else "-"
                 for test, is_lifted in zip(shard.audited[place], lifted)
@@ -118,20 +123,25 @@ class _Row:
         """
         ordered = sorted(wanted, key=self._book.order)
         plans = {test: self._book.plan_for(test, self._solution.text) for test in ordered}
-        lifted = [test for test, plan in plans.items() if isinstance(plan, Lifted)]
-        heavy = self._lifted(lifted)
-        programs: dict[int, Program] = {test: plan for test, plan in plans.items() if isinstance(plan, Program)}
+        lifted: dict[int, Lifted] = {}
+        programs: dict[int, Program] = {}
+        for test, plan in plans.items():
+            if isinstance(plan, Lifted) and (plan.straight or self._solution.stateless):
+                lifted[test] = plan
+            elif not isinstance(plan, Vacuous):
+                programs[test] = _program_of(plan)
+        programs |= {test: lifted[test].program for test in self._lifted(list(lifted))}
         for test, plan in plans.items():
             if isinstance(plan, Vacuous):
                 self._enter(test, "I", "v")
-        for test in sorted([*heavy, *programs], key=self._book.order):
+        for test in sorted(programs, key=self._book.order):
             if self._ballot.hopeless:
                 break
-            self._program(test, programs.get(test) or _program_of(plans[test]))
+            self._program(test, programs[test])
         return {test: self._cells.get(test, _NOT_RUN) for test in wanted}
 
-    def _enter(self, test: int, letter: str, mode: str) -> None:
-        self._cells[test] = (letter, mode)
+    def _enter(self, test: int, letter: str, mode: str, *, sure: bool = True) -> None:
+        self._cells[test] = (letter, mode if sure else mode.upper())
         self._ballot.count(self._shard.weights[test], passed=letter == "P")
 
     def _lifted(self, tests: Sequence[int]) -> list[int]:
@@ -141,8 +151,10 @@ class _Row:
             if any(is_heavy(answer.frame) for answer in answers):
                 heavy.append(test)
                 continue
-            assumed = any(answer.assumed for answer in answers)
-            self._enter(test, self._book.verdict(test, answers), "a" if assumed else "l")
+            letter = self._book.verdict(test, answers)
+            assumed = letter == self._budget.letter and any(answer.assumed for answer in answers)
+            sure = all(answer.sure for answer in answers)
+            self._enter(test, letter, "a" if assumed else "l", sure=sure)
             if self._ballot.hopeless:
                 break
         return heavy
@@ -172,26 +184,27 @@ class _Row:
                 if found[-1].loading:
                     failed = found[-1]
                 elif self._budget.spent:
-                    failed = Answer(letter=self._budget.letter, assumed=True)
+                    failed = Answer(letter=self._budget.letter, assumed=True, sure=False)
             yield test, known[sequence]
 
     def _stream(self, texts: Sequence[str]) -> Iterator[Answer]:
-        chunk = 0 if self._shard.floor is None else _CHUNK
-        return self._sessions.stream(self._solution.text, self._shard.entry_point, texts, self._budget, chunk)
+        # The same with and without pruning, so that no solution can tell, and behave otherwise.
+        return self._sessions.stream(self._solution.text, self._shard.entry_point, texts, self._budget, _CHUNK)
 
     def _program(self, test: int, program: Program) -> None:
         if self._budget.spent:
-            self._enter(test, self._budget.letter, "a")
+            self._enter(test, self._budget.letter, "a", sure=False)
             return
+        whole = not self._budget.shrunk
         letter, shared = self._sessions.judge(
             self._solution.text, self._shard.entry_point, self._shard.context, self._shard.tests[test], program,
             self._budget, reuse=self._solution.stateless,
         )  # fmt: skip
-        if letter == "T":
+        if letter in "TR":
             self._budget.note(letter)
-        self._enter(test, letter, "x" if shared else "s")
+        # A program that timed out may have waited: only CPU time is the same in every run.
+        self._enter(test, letter, "x" if shared else "s", sure=letter not in "TR" or (whole and letter == "R"))
 
 
-def _program_of(plan: TestPlan) -> Program:
-    assert isinstance(plan, Lifted)
-    return plan.program
+def _program_of(plan: Lifted | Program) -> Program:
+    return plan.program if isinstance(plan, Lifted) else plan

@@ -21,6 +21,8 @@ __all__ = ["GroupHome", "GroupLimits", "WorkerGroup", "group_homes", "limits_of"
 
 ROOT = Path("/sys/fs/cgroup")
 _PREFIX = "coderm-"
+_SWAP = "memory.swap.max"
+"""Version 2 bounds swap apart from memory."""
 _PROCESSES = 512
 _WORKER_MIB = 512
 """The worker itself and the interpreters of its two boxes."""
@@ -78,19 +80,22 @@ def group_homes(root: Path = ROOT, membership: str | None = None) -> list[GroupH
 
 def _delegated(own: Path, root: Path) -> list[GroupHome]:
     """Our own group, or the one above it, if its controllers are handed down to groups made in it."""
+    with contextlib.suppress(OSError):
+        if not _hands_down(own):
+            # Fails where processes sit in the group itself: the kernel wants them in its leaves.
+            (own / "cgroup.subtree_control").write_text("+memory +pids", encoding="ascii")
     for folder in (own, own.parent):
-        if folder != root.parent and os.access(folder, os.W_OK):
-            with contextlib.suppress(OSError):
-                if not _hands_down(folder):
-                    # Fails where processes sit in the group itself: the kernel wants them in its leaves.
-                    (folder / "cgroup.subtree_control").write_text("+memory +pids", encoding="ascii")
-                if _hands_down(folder):
-                    return [GroupHome(folder, _V2_FILES)]
+        # Of the group above only what was handed down to us by whoever manages it is used, and nothing is changed.
+        if folder != root.parent and os.access(folder, os.W_OK) and _hands_down(folder):
+            return [GroupHome(folder, _V2_FILES)]
     return []
 
 
 def _hands_down(folder: Path) -> bool:
-    return {"memory", "pids"} <= set((folder / "cgroup.subtree_control").read_text(encoding="ascii").split())
+    try:
+        return {"memory", "pids"} <= set((folder / "cgroup.subtree_control").read_text(encoding="ascii").split())
+    except OSError:
+        return False
 
 
 class WorkerGroup:
@@ -109,6 +114,8 @@ class WorkerGroup:
                 folder.mkdir()
                 for field, file in home.files.items():
                     (folder / file).write_text(str(getattr(limits, field)), encoding="ascii")
+                if (folder / _SWAP).exists():
+                    (folder / _SWAP).write_text("0", encoding="ascii")
             except OSError:
                 with contextlib.suppress(OSError):
                     folder.rmdir()

@@ -70,9 +70,11 @@ def reply_value(frame: bytes) -> Any:
 
     Raises:
         Raised: the call raised.
-        Stopped: the frame makes no sense; no honest process wrote it.
+        Stopped: it returned what cannot be sent, or the frame makes no sense; no honest process wrote it.
     """
     reply = _reply(frame)
+    if reply is not None and reply[0] == "u":
+        raise Stopped("R" if reply[1] == "R" else "E")
     if reply is not None and reply[0] == "v":
         try:
             return wire.decode(reply[1])

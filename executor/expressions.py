@@ -96,6 +96,8 @@ _TYPES: Final[Mapping[str, type]] = {
 _KNOWN_NAMES: Final = frozenset(dir(builtins)) | {"math", "unittest", "TestCase", "__name__"}
 """Names that a test may use without binding them: Python's own and the judge's prelude."""
 _MATH: Final = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
+_WIDEST: Final = 256
+"""Outputs that one value may hold."""
 _MUTABLE: Final = (list, dict, set, bytearray)
 
 
@@ -108,7 +110,8 @@ class Scope:
         """Names that mean something else than the builtin here: defined by the context or the test."""
         self.calls: list[Call] = []
         self.constants: dict[str, Any] = {}
-        self.results: set[str] = set()
+        self.results: dict[str, int] = {}
+        """Names bound to values that follow from outputs, and how many times larger than an output they may be."""
         self.unbound: set[str] = set()
         """Names that nothing known here defines: a NameError, unless the solution defines them."""
         self.spent: set[str] = set()
@@ -118,26 +121,46 @@ class Scope:
         """A scope for one test method: sees the module's names, keeps its own; calls are counted together."""
         inner = Scope(self.entry_point, self.foreign)
         inner.calls, inner.spent, inner.unbound = self.calls, self.spent, self.unbound
-        inner.constants, inner.results = dict(self.constants), set(self.results)
+        inner.constants, inner.results = dict(self.constants), dict(self.results)
         return inner
 
     def bind(self, name: str, node: ast.expr) -> Expression:
         """Lift ``name = node``; returns what to evaluate for it."""
         if name == self.entry_point or name in self.foreign or name in _FUNCTIONS or name == "self":
             raise NotLiftable(f"binds {name}")
-        self.constants.pop(name, None)
-        self.results.discard(name)
-        self.spent.discard(name)
-        if (constant := self.constant(node)) is not None:
+        # The right-hand side means the name as it was.
+        constant = self.constant(node)
+        expression = self.lift(node) if constant is None else None
+        spread = self._spread(node)
+        self._forget(name)
+        if constant is not None:
             self.constants[name] = constant[0]
+        if expression is None:
             return lambda evaluator: None
-        expression = self.lift(node)
-        self.results.add(name)
+        self.results[name] = spread
 
         def store(evaluator: Evaluator) -> None:
             evaluator.variables[name] = expression(evaluator)
 
         return store
+
+    def _forget(self, name: str) -> None:
+        self.constants.pop(name, None)
+        self.results.pop(name, None)
+        self.spent.discard(name)
+
+    def _spread(self, node: ast.expr) -> int:
+        """How many times larger than an output the value of an expression may be, about.
+
+        Raises:
+            NotLiftable: too many: sixty lists of two of the list before take no memory, and for ever to compare.
+        """
+        names = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+        texts = sum(name in ("str", "repr") for name in names)
+        spread = sum(self.results.get(name, 1 if name == self.entry_point else 0) for name in names)
+        if spread * 4**texts > _WIDEST:
+            raise NotLiftable("a value that grows")
+        return spread * int(4**texts)
 
     def constant(self, node: ast.expr) -> tuple[Any] | None:
         """The value of an expression without calls of the solution, in a tuple; None where it has some."""
@@ -149,6 +172,7 @@ class Scope:
             raise
         except (ArithmeticError, ValueError, TypeError, LookupError, MemoryError, RecursionError) as error:
             raise NotLiftable("a constant that cannot be computed") from error
+        bounds.check(value)
         return (value,)
 
     def _is_dynamic(self, node: ast.AST) -> bool:
@@ -172,6 +196,8 @@ class Scope:
         if not constant and (found := self.constant(node)) is not None:
             folded = found[0]
             return lambda evaluator: folded
+        if not constant and isinstance(node, (ast.List, ast.Tuple, ast.Set, ast.Dict)):
+            self._spread(node)
         handler = getattr(self, f"_lift_{type(node).__name__}", None)
         if handler is None:
             raise NotLiftable(type(node).__name__)
@@ -272,6 +298,8 @@ class Scope:
     def _lift_Compare(self, node: ast.Compare, constant: bool) -> Expression:  # noqa: N802
         operands = self._items([node.left, *node.comparators], constant)
         operations = [_COMPARE[type(kind)] for kind in node.ops]
+        if constant:
+            operands = [_checked(operand) for operand in operands]
         for kind, *sides in zip(node.ops, [node.left, *node.comparators], node.comparators):
             if isinstance(kind, (ast.Is, ast.IsNot)) and not any(_is_singleton(side) for side in sides):
                 raise NotLiftable("identity of values")
@@ -320,6 +348,10 @@ class Scope:
             if found is None or keyword.arg is None:
                 raise NotLiftable(f"keyword {keyword.arg}")
             keywords[keyword.arg] = found[0]
+        if constant:
+            arguments = [_checked(argument) for argument in arguments]
+        else:
+            self._spread(node)
         return lambda evaluator: function(*[argument(evaluator) for argument in arguments], **keywords)
 
     def _missing_function(self, node: ast.Name | ast.Attribute) -> Expression | None:
@@ -358,9 +390,8 @@ class Scope:
         found = self.constant(node)
         if found is None or bounds.weight(found[0]) > bounds.LONGEST or not wire.is_plain(found[0]):
             raise NotLiftable("an argument that is no constant")
-        for child in ast.walk(node):
-            if isinstance(child, ast.Name) and isinstance(self.constants.get(child.id), _MUTABLE):
-                self.spent.add(child.id)
+        given = _mutable_parts(found[0])
+        self.spent |= {name for name, value in self.constants.items() if given & _mutable_parts(value)}
         return found[0]
 
 
@@ -370,6 +401,34 @@ def _request_text(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
     if len(text) > bounds.LONGEST:
         raise NotLiftable("arguments too long")
     return text
+
+
+def _mutable_parts(value: Any) -> set[int]:
+    """Identities of everything in a constant that a solution could change, at any depth."""
+    found: set[int] = set()
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, _MUTABLE):
+            if id(item) in found:
+                continue
+            found.add(id(item))
+        if isinstance(item, (list, tuple, set, frozenset)):
+            todo.extend(item)
+        elif isinstance(item, dict):
+            todo += [*item.keys(), *item.values()]
+    return found
+
+
+def _checked(expression: Expression) -> Expression:
+    """The same, unless its value is too large to be worked on."""
+
+    def evaluate(evaluator: Evaluator) -> Any:
+        value = expression(evaluator)
+        bounds.check(value)
+        return value
+
+    return evaluate
 
 
 def _is_singleton(node: ast.AST) -> bool:

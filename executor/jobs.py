@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from executor.cache import ResultCache, draw, solution_key, test_key
+from executor.cache import ResultCache, draw, row_key, solution_key, test_key
 from executor.model import CellJob, Disagreement, Limits, PassMatrix, RunStats, Verdict
 from executor.purity import look_at, sendable
 from executor.shards import CellShard, ShardCells, Source
@@ -35,6 +35,8 @@ class CellPlan:
         self._weights = np.bincount(self._column_of, minlength=len(texts))
         self._keys = [solution_key(key, job.entry_point, job.context, limits) for key in first]
         self._test_keys = [test_key(test) for test in self._tests]
+        row_of_all = b"".join(sorted(self._test_keys))
+        self._row_keys = [row_key(key, row_of_all) for key in self._keys]
         shape = (len(first), len(self._tests))
         self._letters = np.full(shape, ord(Verdict.NOT_RUN.value), dtype=np.uint8)
         self._modes = np.full(shape, ord("-"), dtype=np.uint8)
@@ -50,12 +52,19 @@ class CellPlan:
         self.open_shards = len(self._shards)
 
     def _recall(self, cache: ResultCache) -> None:
+        """Enter what is known of each row.
+
+        A verdict that followed from timeouts elsewhere in its row is known for the same row of tests only. A row that
+        lacks cells and holds timeouts is run anew as a whole: what they leave to the rest is part of its verdicts.
+        """
         column = {key: index for index, key in enumerate(self._test_keys)}
-        for row, key in enumerate(self._keys):
-            for test, (letter, mode) in cache.get(key).items():
-                if test in column:
-                    self._letters[row, column[test]] = ord(letter)
-                    self._modes[row, column[test]] = ord(mode)
+        for row, (key, whole_row) in enumerate(zip(self._keys, self._row_keys)):
+            found = {test: cell for test, cell in cache.get(key).items() if test in column} | cache.get(whole_row)
+            if len(found) < len(column) and any(letter in "TR" for letter, _ in found.values()):
+                continue
+            for test, (letter, mode) in found.items():
+                self._letters[row, column[test]] = ord(letter)
+                self._modes[row, column[test]] = ord(mode)
 
     def _votes(self, row: int) -> int:
         return int(self._weights[self._letters[row] == ord(Verdict.PASS.value)].sum())
@@ -117,14 +126,17 @@ class CellPlan:
             letters, modes = answer.letters[place], answer.modes[place]
             tests = list(shard.wanted[place])
             self._letters[row, tests] = np.frombuffer(letters.encode("ascii"), dtype=np.uint8)
-            self._modes[row, tests] = np.frombuffer(modes.encode("ascii"), dtype=np.uint8)
+            self._modes[row, tests] = np.frombuffer(modes.lower().encode("ascii"), dtype=np.uint8)
             ran = [test for test, letter in zip(tests, letters) if letter != Verdict.NOT_RUN.value]
             self._run[row, ran] = True
             if len(ran) == len(tests) and self._floor is not None:
                 self._floor = max(self._floor, self._votes(row))
             self._audits |= {(row, test): letter for test, letter in zip(shard.audited[place], answer.audits[place])}
             cells = [(self._test_keys[t], letter, mode) for t, letter, mode in zip(tests, letters, modes)]
-            found[self._keys[row]] = [cell for cell in cells if cell[1] != Verdict.NOT_RUN.value]
+            found[self._keys[row]] = [cell for cell in cells if cell[2].islower()]
+            found[self._row_keys[row]] = [
+                (test, letter, mode.lower()) for test, letter, mode in cells if mode.isupper()
+            ]
         if self._cache is not None:
             self._cache.put({key: cells for key, cells in found.items() if cells})
         self.open_shards -= 1
@@ -133,7 +145,7 @@ class CellPlan:
         """Spread the verdicts of distinct solutions and tests over the whole matrix."""
         index = np.ix_(self._row_of, self._column_of)
         letters = self._letters[index]
-        counted = {mode: int(np.count_nonzero(self._run & (self._modes == ord(mode)))) for mode in "lsxa"}
+        counted = {mode: int(np.count_nonzero(self._run & (self._modes == ord(mode)))) for mode in "lsx"}
         audits = {cell: letter for cell, letter in self._audits.items() if letter != Verdict.NOT_RUN.value}
         disagreements = tuple(self._disagreements(audits))
         stats = RunStats(
@@ -143,7 +155,7 @@ class CellPlan:
             lifted=counted["l"],
             split=counted["s"],
             shared=counted["x"],
-            assumed=counted["a"],
+            assumed=int(np.count_nonzero(self._modes == ord("a"))),
             pruned=int(np.count_nonzero(self._letters == ord(Verdict.NOT_RUN.value))),
             audited=len(audits),
             disagreed=len(disagreements),

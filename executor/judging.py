@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,15 +16,19 @@ from executor.sessions import Answer
 __all__ = ["PlanBook", "is_heavy"]
 
 _LARGEST_ON_HOST = 1 << 16
-_HEAVY_TAGS = (b'{"r":', b'{"D":', b'{"F":', b'{"i":')
+_HEAVY = re.compile(rb'\{\s*"(?:[rDFi]"|\\u)')
+"""Tags of values that cost their reader, however a hostile writer spells them; honest keys are tags of one or two
+letters."""
+_UNSENDABLE = b'["u","x"]'
 
 
 def is_heavy(frame: bytes) -> bool:
-    """Tell whether a value may cost its reader more than its size: such a test is judged in a box, within limits.
+    """Tell whether a test with this answer is to run as a program, in a box and within limits.
 
-    Ranges, decimals, fractions and large integers are short to write and long to sum, convert or compare.
+    A value may cost its reader more than its size: ranges, decimals, fractions and large integers are short to write
+    and long to sum, convert or compare. And a value that could not be sent can only be looked at where it is.
     """
-    return len(frame) > _LARGEST_ON_HOST or any(tag in frame for tag in _HEAVY_TAGS)
+    return len(frame) > _LARGEST_ON_HOST or frame == _UNSENDABLE or _HEAVY.search(frame) is not None
 
 
 class PlanBook:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from executor.assertions import ASSERTIONS
 from executor.expressions import Call, Evaluator, Expression, NotLiftable, Raised, Scope, Stopped
-from executor.inside.unit import PRELUDE
+from executor.inside.unit import PRELUDE, is_unittest_main
 from executor.purity import parse
 
 __all__ = ["Lifted", "Program", "TestPlan", "Vacuous", "plan_test", "verdict_letter"]
@@ -59,6 +59,9 @@ class Lifted(Struct, frozen=True):
     methods: tuple[Method, ...]
     is_case: bool
     """Methods of ``TestCase`` classes (all run) rather than one script (ends at the first failure)."""
+    straight: bool
+    """Every call that it makes is made whatever the calls before it gave, as long as the test goes on: a table of its
+    calls keeps a stateful solution in step."""
     unbound: frozenset[str]
     """Names that only the solution could define. It runs as a program on solutions that do."""
     program: Program
@@ -125,16 +128,30 @@ def _program(tree: ast.Module, used: set[str], entry_point: str) -> Program:
 def _lift_module(tree: ast.Module, scope: Scope, program: Program) -> Lifted:
     steps: list[Step] = []
     methods: list[Method] = []
+    classes: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
+            if node.name in classes:
+                raise NotLiftable("a class defined twice")
+            classes.add(node.name)
             methods += _lift_class(node, scope)
-        elif not _is_main_block(node):
+        elif not (_is_main_block(node) or _is_main_call(node)):
             steps += _lift_statement(node, scope)
-    if not methods:
-        return Lifted(tuple(scope.calls), (Method(tuple(steps)),), False, frozenset(scope.unbound), program)
-    if steps:
+    if methods and steps:
         raise NotLiftable("statements beside classes")
-    return Lifted(tuple(scope.calls), tuple(methods), True, frozenset(scope.unbound), program)
+    straight = len(methods) < 2 and not any(map(_branches, ast.walk(tree)))
+    return Lifted(
+        calls=tuple(scope.calls),
+        methods=tuple(methods) or (Method(tuple(steps)),),
+        is_case=bool(methods),
+        straight=straight,
+        unbound=frozenset(scope.unbound),
+        program=program,
+    )
+
+
+def _branches(node: ast.AST) -> bool:
+    return isinstance(node, ast.BoolOp) or (isinstance(node, ast.Compare) and len(node.ops) > 1)
 
 
 def _is_main_block(node: ast.stmt) -> bool:
@@ -151,11 +168,16 @@ def _is_main_block(node: ast.stmt) -> bool:
     )
 
 
+def _is_main_call(node: ast.stmt) -> bool:
+    """``unittest.main()``, which would end a judge's process and is no part of the test."""
+    return isinstance(node, ast.Expr) and is_unittest_main(node.value)
+
+
 def _lift_class(node: ast.ClassDef, scope: Scope) -> list[Method]:
     bases = [ast.unparse(base) for base in node.bases]
     if node.decorator_list or node.keywords or bases not in (["unittest.TestCase"], ["TestCase"]):
         raise NotLiftable("a class that is no plain TestCase")
-    methods = []
+    methods: dict[str, Method] = {}
     names = [item.name for item in node.body if isinstance(item, ast.FunctionDef)]
     if len(names) != len(set(names)):
         raise NotLiftable("a method defined twice")
@@ -167,8 +189,8 @@ def _lift_class(node: ast.ClassDef, scope: Scope) -> list[Method]:
         if [argument.arg for argument in item.args.args] != ["self"] or item.args.vararg or item.args.kwarg:
             raise NotLiftable("a test method with arguments")
         inner = scope.method()
-        methods.append(Method(tuple(step for line in item.body for step in _lift_statement(line, inner))))
-    return methods
+        methods[item.name] = Method(tuple(step for line in item.body for step in _lift_statement(line, inner)))
+    return [methods[name] for name in sorted(methods)]
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -300,9 +322,12 @@ def _lift_with(node: ast.With, scope: Scope) -> Step:
         raise NotLiftable("with")
     if len(manager.args) != 1 or manager.keywords or not isinstance(statement, (ast.Expr, ast.Assign)):
         raise NotLiftable("with")
-    if not isinstance(statement.value, ast.Call):
-        raise NotLiftable("with")
-    return _expects(_exception_types(manager.args[0]), scope.lift(statement.value))
+    if isinstance(statement, ast.Assign) and not all(isinstance(target, ast.Name) for target in statement.targets):
+        raise NotLiftable("unpacking")
+    call = statement.value
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == scope.entry_point):
+        raise NotLiftable("an exception of something else")
+    return _expects(_exception_types(manager.args[0]), scope.lift(call))
 
 
 def verdict_letter(lifted: Lifted, value_of: Callable[[int], Any]) -> str:

@@ -52,8 +52,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     output_kb: int = 4096
     """Largest single value that a call may return, KiB."""
     max_timeouts: int | None = 3
-    """After this many timed-out calls the rest of a solution's cells are TIMEOUT without a run, and counted so; None
-    runs them all."""
+    """After this many calls that timed out or used up their memory the rest of a solution's cells get the same verdict
+    without a run, and are counted so; None runs them all."""
     patience: float = 0.25
     """Share of ``cpu_s`` that each later call of a solution gets once one of its calls has timed out: what loops on one
     input mostly loops on others. 1 gives all calls the same."""
@@ -160,7 +160,8 @@ class RunStats(Struct, frozen=True):
     shared: int = 0
     """Executed cells whose test had to share one process with the solution (their verdict could be forged)."""
     assumed: int = 0
-    """Cells that are TIMEOUT without a run: their solution had used up ``Limits.max_timeouts``."""
+    """Cells, run now or known from the cache, that were not run in truth: their solution had used up
+    ``Limits.max_timeouts``."""
     pruned: int = 0
     """Cells, one per distinct solution and test, that were not run because they could not change the vote."""
     audited: int = 0

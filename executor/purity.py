@@ -24,7 +24,8 @@ _QUIET_MODULES = frozenset(
 _LOUD_NAMES = frozenset(
     """
     exec eval globals vars setattr delattr open input getcontext setrecursionlimit __import__ __dict__
-    __defaults__ random seterr set_printoptions
+    __defaults__ __kwdefaults__ __globals__ __annotations__ __closure__ __code__ __wrapped__
+    random seterr set_printoptions
     """.split()
 )
 """Names and attributes that reach for state, time or chance; ``random`` and those after it are NumPy's."""
@@ -100,7 +101,7 @@ def _quiet_statement(node: ast.stmt) -> bool:
         return True
     if isinstance(node, (ast.Expr, ast.Assert)):
         # A call of functions that keep no state, as in print(f(3)), leaves none behind either.
-        return True
+        return not any(isinstance(part, ast.NamedExpr) for part in ast.walk(node))
     if isinstance(node, ast.Assign):
         return _frozen_value(node.value)
     if isinstance(node, ast.AnnAssign):
@@ -141,7 +142,7 @@ def _loud(node: ast.AST) -> bool:
 def _quiet_decorator(node: ast.expr) -> bool:
     target = node.func if isinstance(node, ast.Call) else node
     name = target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
-    return name in ("lru_cache", "cache", "staticmethod", "classmethod", "property", "wraps")
+    return name in ("staticmethod", "classmethod", "property", "wraps")
 
 
 def defined_names(source: str) -> frozenset[str]:

@@ -46,6 +46,9 @@ class Answer(Struct, frozen=True):
     """The solution ended or failed while it was loaded: every other call of it does the same."""
     assumed: bool = False
     """Not made: the solution had used up its timeouts."""
+    sure: bool = True
+    """A call with the whole of its limits would give the same: it was not cut short by earlier timeouts, by the
+    clock on the wall or by a dying box."""
 
 
 class _Task(Struct, frozen=True):
@@ -112,7 +115,7 @@ class Sessions:
             return next(self._stream(source, entry_point, [call], budget, 1, cpu_s))
         except BoxDied:
             self._check_canary()
-            return Answer(letter="R")
+            return Answer(letter="R", sure=False)
 
     def _stream(
         self,
@@ -136,6 +139,7 @@ class Sessions:
                 yield from [Answer(letter=letter, loading=True)] * (len(calls) - taken)
                 return
             answers = [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames[1:], replies.cpu_s[1:])]
+            sure = not budget.shrunk
             while True:
                 yield from answers
                 taken += len(answers)
@@ -147,10 +151,10 @@ class Sessions:
             if replies.end != "alive":
                 letter = end_letter(replies)
                 budget.note(letter)
-                yield Answer(letter=letter)
+                yield Answer(letter=letter, sure=sure and replies.end != "wall")
                 taken += 1
                 if budget.spent:
-                    yield from [Answer(letter=letter, assumed=True)] * (len(calls) - taken)
+                    yield from [Answer(letter=letter, assumed=True, sure=False)] * (len(calls) - taken)
                     return
 
     def _payload(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits) -> bytes:

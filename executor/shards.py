@@ -40,7 +40,8 @@ class ShardCells(Struct, frozen=True, tag="cells"):
     """Per solution one letter and one mode per wanted test, and one letter per audited one.
 
     Modes: ``l`` lifted, ``s`` split, ``x`` shared, ``v`` vacuous, ``a`` assumed: without a run, because the solution
-    had used up its timeouts (:attr:`Limits.max_timeouts`), ``-`` not run. An audited test that is not lifted is ``-``.
+    had used up its timeouts (:attr:`Limits.max_timeouts`), ``-`` not run. A capital: the cell might come out otherwise
+    in another row, with the whole of its limits (:attr:`Answer.sure`). An audited test that is not lifted is ``-``.
     """
 
     letters: tuple[str, ...]
@@ -64,3 +65,5 @@ class ShardReplies(Struct, frozen=True, tag="calls"):
     """Per solution one answer per call: frame, letter, CPU seconds. The frames are untrusted."""
 
     answers: tuple[tuple[tuple[bytes, str, float], ...], ...]
+    sure: tuple[bool, ...]
+    """Per solution, whether making the calls again would give the same."""

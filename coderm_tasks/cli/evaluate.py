@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 
+_LONGEST_WALL_S = 7200.0
+
+
 class _Run(Struct, frozen=True):
     """How samples are to be executed."""
 
@@ -90,7 +93,7 @@ def _limits(cpu_limit: float | None) -> Limits:
 
     if cpu_limit is None:
         return GROUND_TRUTH_LIMITS
-    wall = max(GROUND_TRUTH_LIMITS.wall_s, 5 * cpu_limit)
+    wall = min(_LONGEST_WALL_S, max(GROUND_TRUTH_LIMITS.wall_s, 5 * cpu_limit))
     return msgspec.structs.replace(GROUND_TRUTH_LIMITS, cpu_s=cpu_limit, wall_s=wall)
 
 

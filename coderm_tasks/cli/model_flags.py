@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from coderm_tasks.generate_job import GenerateReport
+    from coderm_tasks.generation.base import Progress as State
     from coderm_tasks.generation.base import ProgressCallback
     from coderm_tasks.model_config import ModelConfig
 
@@ -73,6 +75,7 @@ StoredOnly = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")]
 
+_LINE_S = 60.0
 _Config = TypeVar("_Config", bound="ModelConfig")
 
 
@@ -149,10 +152,8 @@ def in_flags() -> Iterator[None]:
 
 
 @contextmanager
-def showing_progress(what: str) -> Iterator[ProgressCallback | None]:
-    """A bar on standard error: done of total, valid share, tokens a second, time left. None where it is no terminal."""
-    import time
-
+def showing_progress(what: str) -> Iterator[ProgressCallback]:
+    """Done of total, valid share, tokens a second, time left on standard error: a bar; in a file a line a minute."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -163,38 +164,52 @@ def showing_progress(what: str) -> Iterator[ProgressCallback | None]:
         TimeRemainingColumn,
     )
 
-    from coderm_tasks.generation.base import Progress as State
-
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield None
+        yield _lines(what)
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[valid]} valid"),
-        TextColumn("{task.fields[speed]} tokens/s"),
+        TextColumn("{task.fields[rates]}"),
         TimeElapsedColumn(),
         TextColumn("ETA"),
-        TimeRemainingColumn(elapsed_when_finished=False),
+        TimeRemainingColumn(),
     )
+    began = time.monotonic()
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(what, total=None, valid="-", speed="-")
-        began: list[float] = []
+        task = bar.add_task(what, total=None, rates="")
 
         def tell(state: State) -> None:
-            began.append(time.monotonic()) if not began else None
-            seconds = time.monotonic() - began[0]
-            bar.update(
-                task,
-                completed=state.done,
-                total=state.total,
-                valid=f"{state.usable / max(1, state.completions):.0%}",
-                speed=f"{state.new_tokens / seconds:,.0f}" if seconds > 1 and state.new_tokens else "-",
-            )
+            bar.update(task, completed=state.done, total=state.total, rates=_rates(state, time.monotonic() - began))
 
         yield tell
+
+
+def _lines(what: str) -> ProgressCallback:
+    began = told = time.monotonic()
+    first: list[int] = []
+
+    def tell(state: State) -> None:
+        nonlocal told
+        first.append(state.done) if not first else None
+        now = time.monotonic()
+        if now - told < _LINE_S:
+            return
+        told = now
+        gained = state.done - first[0]
+        left = (state.total - state.done) * (now - began) / gained / 60 if gained > 0 else None
+        eta = f"{left:,.0f} min left" if left is not None else "time left unknown"
+        line = f"{what}: {state.done:,} of {state.total:,}, {_rates(state, now - began)}, {eta}"
+        typer.echo(line, err=True)
+
+    return tell
+
+
+def _rates(state: State, seconds: float) -> str:
+    valid = f"{state.usable / max(1, state.completions):.0%} valid"
+    return f"{valid}, {state.new_tokens / seconds:,.0f} tokens/s" if seconds > 1 and state.new_tokens else valid
 
 
 def report_to_user(title: str, unit: str, report: GenerateReport, *, as_json: bool) -> None:

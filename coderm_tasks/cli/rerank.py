@@ -35,7 +35,9 @@ def rerank(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache of verdicts.")] = False,
     prune: Annotated[
         bool | None,
-        typer.Option("--prune", help="Skip cells that cannot change the vote; the selection stays the same."),
+        typer.Option(
+            "--prune/--no-prune", help="Skip cells that cannot change the vote; the selection stays the same."
+        ),
     ] = None,
     audit: Annotated[
         float | None,
@@ -110,8 +112,10 @@ def _config(flags: dict[str, Any], limits: dict[str, Any], workers: int | None) 
         flags = {**flags, "workers": workers}
     config = load_config({name: value for name, value in flags.items() if value is not None})
     given = {name: value for name, value in limits.items() if value is not None}
-    if given.get("max_timeouts") == 0:
-        given["max_timeouts"] = None
+    if (most := given.get("max_timeouts")) is not None:
+        if most < 0:
+            raise ConfigError(f"--max-timeouts is {most}: expected at least 1, or 0 for no limit")
+        given["max_timeouts"] = most or None
     return msgspec.structs.replace(config, limits=msgspec.structs.replace(config.limits, **given))
 
 

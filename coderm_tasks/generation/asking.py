@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import signal
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -128,19 +130,20 @@ class Asker:
             self.tally.reused += 1
             self._count(stored)
             return stored
+        # The slot is held until the answer is on the disk: a kill loses no more than what was in flight.
         async with self._slots:
             got = await self._backend.complete(self._request(question, count))
-        answer = Answer(
-            key=key,
-            task_id=question.task_id,
-            index=question.index,
-            prompt=f"{prompt.name}/{prompt.version}",
-            shown=hashlib.sha256(question.shown.encode()).hexdigest() if question.shown else "",
-            texts=tuple(prompt.prefix + text for text in got.texts),
-            finish_reasons=got.finish_reasons,
-            tokens=got.tokens,
-        )
-        await self._commits.append(answer)
+            answer = Answer(
+                key=key,
+                task_id=question.task_id,
+                index=question.index,
+                prompt=f"{prompt.name}/{prompt.version}",
+                shown=hashlib.sha256(question.shown.encode()).hexdigest() if question.shown else "",
+                texts=tuple(prompt.prefix + text for text in got.texts),
+                finish_reasons=got.finish_reasons,
+                tokens=got.tokens,
+            )
+            await self._commits.append(answer)
         self.tally.requests += 1
         self.tally.new_tokens += answer.tokens
         self._count(answer)
@@ -246,9 +249,39 @@ def run_to_end(work: Coroutine[Any, Any, _Result]) -> _Result:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        return _run_here(work)
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
+
+
+def _run_here(work: Coroutine[Any, Any, _Result]) -> _Result:
+    handler = signal.getsignal(signal.SIGTERM)
+    ours = callable(handler) and threading.current_thread() is threading.main_thread()
+    terminated = False
+
+    async def watched() -> _Result:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def stop() -> None:
+            nonlocal terminated
+            terminated = True
+            if task is not None:
+                task.cancel()
+
+        if ours:
+            # An exception out of a signal handler would leave tasks behind that nobody awaits.
+            loop.add_signal_handler(signal.SIGTERM, stop)
+        return await work
+
+    try:
+        return asyncio.run(watched())
+    except asyncio.CancelledError:
+        if terminated:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, handler)
 
 
 def settings_of(config: ModelConfig, **others: Any) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ _CHECK_TIMEOUT_S = 15.0
 _CHECK_PATIENCE_S = 2.0
 _MALFORMED_ATTEMPTS = 3  # answers that arrive and cannot be used: HTML from a proxy, without choices
 _LONGEST_WORDS = 200
+_KEPT = "; what was generated is kept"
 
 
 class Endpoint:
@@ -59,6 +61,12 @@ class Endpoint:
 
         Nothing is generated if it lists its models; else one token is.
         """
+        try:
+            await self._check(longest)
+        except GenerationError as error:  # nothing was generated yet
+            raise type(error)(str(error).replace(_KEPT, "")) from error.__cause__
+
+    async def _check(self, longest: Sequence[str]) -> None:
         try:
             listed = await self._models()
         except RefusedError as error:
@@ -164,7 +172,7 @@ class Endpoint:
             )
         if error.status in (400, 413, 422):
             return PromptRefusedError(f"{url} refuses the prompt with {error.status}: {words}")
-        return GenerationError(f"{url} answers {error.status} ({words}): check base_url; what was generated is kept")
+        return GenerationError(f"{url} answers {error.status} ({words}): check base_url{_KEPT}")
 
     def _failure(self, error: FailedError | UnreachableError) -> CoderMError:
         url = self.config.base_url
@@ -174,16 +182,14 @@ class Endpoint:
         if isinstance(error, FailedError):
             return GenerationError(
                 f"{url} answers {error.status} after all retries ({self._words(error.body)}): "
-                "lower concurrency, or run again later; what was generated is kept"
+                f"lower concurrency, or run again later{_KEPT}"
             )
-        return GenerationError(
-            f"{url} cannot be reached ({error}): start the server there, or set base_url; what was generated is kept"
-        )
+        return GenerationError(f"{url} cannot be reached ({error}): start the server there, or set base_url{_KEPT}")
 
     def _not_a_server(self, expected: str, found: str) -> GenerationError:
         return GenerationError(
             f"{self.config.base_url} answered {found} where {expected} was expected: "
-            "check base_url (it usually ends in /v1) and that a model server answers there; what was generated is kept"
+            f"check base_url (it usually ends in /v1) and that a model server answers there{_KEPT}"
         )
 
     def _words(self, body: bytes) -> str:
@@ -243,7 +249,7 @@ def _read(raw: bytes, most: int) -> Completions:
     try:
         answer = _DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _MalformedError(_looks_like(raw)) from error
+        answer = _with_half_characters(raw, error)
     if not answer.choices:
         raise _MalformedError("no choices")
     choices = answer.choices[:most]
@@ -252,6 +258,15 @@ def _read(raw: bytes, most: int) -> Completions:
         finish_reasons=tuple(choice.finish_reason or "unknown" for choice in choices),
         tokens=(answer.usage.completion_tokens or 0) if answer.usage is not None else 0,
     )
+
+
+def _with_half_characters(raw: bytes, error: Exception) -> _Answer:
+    """The answer where a model broke off in a surrogate pair, which is no text but no reason to ask again either."""
+    try:
+        whole = json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace")
+        return _DECODER.decode(whole)
+    except (ValueError, RecursionError):
+        raise _MalformedError(_looks_like(raw)) from error
 
 
 def _text(choice: _Choice) -> str:

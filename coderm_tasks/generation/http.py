@@ -30,6 +30,7 @@ _LONGEST_PAUSE_S = 20.0
 _TRUSTING = 5  # attempts after exactly the pause that the server asked for; then ours, where it is longer
 _CONNECT_S = 15.0
 _MOST_BYTES = 256 << 20
+_NOTABLE_S = 5.0  # a shorter wait is over before it is read about
 _QUIET_S = 60.0  # between two lines in the log about a failing server
 
 
@@ -153,7 +154,7 @@ class Transport:
 
     def _warn(self, problem: Exception, began: float, patience_s: float) -> None:
         now = time.monotonic()
-        if now - self._last_warning < _QUIET_S:
+        if now - self._last_warning < _QUIET_S or patience_s < _NOTABLE_S:
             log.info("%s: %s; asking again", self.base_url, problem)
             return
         self._last_warning = now

@@ -157,7 +157,8 @@ class AnswerLog:
             ) from error
         stored = msgspec.to_builtins(header.settings) if header.answers == _FORMAT else {"format": header.answers}
         wanted = settings if header.answers == _FORMAT else {"format": _FORMAT}
-        for name in sorted(stored.keys() | wanted.keys()):
+        first = ("kind", "dataset")  # what matters most is named first
+        for name in sorted(stored.keys() | wanted.keys(), key=lambda name: (name not in first, name)):
             if stored.get(name) != wanted.get(name):
                 raise StoreError(
                     f"{self.path}: was written with {name} = {stored.get(name)!r}, and this run has "
@@ -224,10 +225,10 @@ class Commits:
         loop = asyncio.get_running_loop()
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            error: BaseException | None = None
+            error: Exception | None = None
             try:
                 await loop.run_in_executor(self._thread, self._log.append, *(answer for answer, _ in batch))
-            except StoreError as failure:
+            except Exception as failure:  # noqa: BLE001 - whoever waits must learn of it, whatever it is
                 error = failure
             for _, stored in batch:
                 if stored.done():  # its caller was cancelled

@@ -51,7 +51,10 @@ class TransformersModel:
 
     async def complete(self, request: Request) -> Completions:
         """Answers to one prompt."""
-        return await self._in_thread(self._generate, request)
+        answers = await self._in_thread(self._generate, request)
+        if self._stop.is_set():  # they may have been cut by it, and must not pass for whole
+            raise GenerationError(f"{self.config.model}: was closed while it answered; what was generated is kept")
+        return answers
 
     async def close(self) -> None:
         """End what is being generated and forget the model. Idempotent."""

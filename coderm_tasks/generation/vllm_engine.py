@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ class VllmEngine:
 
     async def open(self) -> None:
         """Load the model."""
+        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is for results
         from vllm import AsyncEngineArgs, AsyncLLMEngine
 
         defaults = {"enable_prefix_caching": True, "disable_log_stats": True, "max_num_seqs": None}

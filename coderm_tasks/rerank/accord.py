@@ -18,8 +18,8 @@ COMPONENTS = ("tests", "twins", "peers", "examples")
 class AccordWeights(Struct, frozen=True, kw_only=True):
     """How much each kind of agreement counts beside the tests, whose weight is 1 (only ratios matter)."""
 
-    twins: float = 0.35
-    peers: float = 8.0
+    twins: float = 0.15
+    peers: float = 16.0
     examples: float = 20.0
 
     def array(self) -> NDArray[np.float64]:

@@ -51,7 +51,8 @@ def read_inputs(dataset: str, samples: Path, tests: Path, labels: Path) -> Input
     """
     problems = {problem.task_id: problem for problem in load_problems_to_rerank(cli_dataset(dataset))}
     read = read_samples(samples, problems)
-    verdicts = read_sample_labels(labels, {task_id: len(read.of(task_id)) for task_id in problems}, str(samples))
+    counts = {task_id: len(read.of(task_id)) for task_id in problems}
+    verdicts = read_sample_labels(labels, counts, str(samples), [sample.task_id for sample in read.order])
     bank = load_bank(tests, problems)
     kept = tuple(
         _labelled(problems[task_id], read.codes(task_id), bank.get(task_id, ()), verdicts[task_id])

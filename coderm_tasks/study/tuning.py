@@ -20,7 +20,7 @@ __all__ = ["GRID", "CrossValidation", "cross_validate"]
 
 GRID = tuple(
     AccordWeights(twins=twins, peers=peers, examples=examples)
-    for twins, peers, examples in product((0.15, 0.25, 0.35, 0.5, 0.7), (0.0, 2.0, 4.0, 8.0, 16.0), (20.0, 5.0))
+    for twins, peers, examples in product((0.05, 0.15, 0.25, 0.35, 0.5), (0.0, 4.0, 8.0, 12.0, 16.0, 24.0), (20.0, 5.0))
 )
 _TOLERANCE = 1e-9
 

@@ -18,6 +18,10 @@ from .frames import pack, read_frame, write_all
 __all__ = ["load", "serve"]
 
 _EXPORTS = 200
+_UNSENDABLE = ["u", "x"]
+"""The call returned what is no plain data and cannot stand for any: the test needs it in its own process."""
+_TOO_LARGE = ["u", "R"]
+"""The call returned more than may be sent, or than memory holds."""
 _ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps would build one for every reply
 
 
@@ -64,7 +68,11 @@ def _failure(error: BaseException) -> list[Any]:
 
 
 def answer(module: types.ModuleType, entry_point: str, request: list[Any]) -> list[Any]:
-    """Make one call and describe what came of it: ``["v", value]``, ``["v", value, arguments]`` or ``["e", …]``."""
+    """Make one call and describe what came of it.
+
+    ``["v", value]``, ``["v", value, arguments]``, ``["e", error, message]``, or ``["u", "x"]``: it returned something
+    that cannot be sent. Only what the call itself raises is an error of the call.
+    """
     function, arguments, keywords, copy_back = request
     try:
         target = module.__dict__[function or entry_point]
@@ -73,22 +81,28 @@ def answer(module: types.ModuleType, entry_point: str, request: list[Any]) -> li
     args = wire.decode(arguments)
     kwargs = wire.decode(keywords)
     try:
-        value = wire.encode(target(*args, **kwargs))
+        returned = target(*args, **kwargs)
+    except BaseException as error:
+        return _failure(error)
+    try:
+        value = wire.encode(returned)
         if not copy_back:
             return ["v", value]
         after = [wire.encode(args), wire.encode(kwargs)]
         return ["v", value] if after == [arguments, keywords] else ["v", value, after]
-    except BaseException as error:
-        return _failure(error)
+    except MemoryError:
+        return _TOO_LARGE
+    except BaseException:
+        return _UNSENDABLE
 
 
 def _dump(reply: list[Any], limit: int) -> bytes:
     try:
         text = _ENCODER.encode(reply)
-    except BaseException as error:
-        text = _ENCODER.encode(_failure(error))
+    except BaseException:
+        text = _ENCODER.encode(_UNSENDABLE)
     if len(text) > limit:
-        text = json.dumps(["e", "MemoryError", f"returned {len(text)} bytes, more than {limit}"])
+        text = _ENCODER.encode(_TOO_LARGE)
     return text.encode("ascii")
 
 

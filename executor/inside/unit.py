@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import unittest
 from typing import Any
 
-__all__ = ["MODULE_NAME", "PRELUDE", "letter_of", "run_test"]
+__all__ = ["MODULE_NAME", "PRELUDE", "is_unittest_main", "letter_of", "run_test"]
 
 MODULE_NAME = "unit_test"
 PRELUDE: dict[str, Any] = {"math": math, "unittest": unittest, "TestCase": unittest.TestCase}
@@ -35,6 +36,11 @@ class _Result(unittest.TestResult):
             self.error_types.append(err[0])
 
 
+def is_unittest_main(node: ast.expr) -> bool:
+    """Tell whether this is ``unittest.main()``: it would run the cases itself and end the process."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) in ("unittest.main", "main")
+
+
 def letter_of(error_type: type[BaseException]) -> str:
     """Verdict of an exception that ended a test."""
     if issubclass(error_type, AssertionError):
@@ -50,7 +56,9 @@ def run_test(source: str, namespace: dict[str, Any]) -> str:
     """
     namespace["__name__"] = MODULE_NAME
     try:
-        code = compile(source, "<unit test>", "exec", dont_inherit=True)
+        tree = ast.parse(source)
+        tree.body = [node for node in tree.body if not (isinstance(node, ast.Expr) and is_unittest_main(node.value))]
+        code = compile(tree, "<unit test>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return "I"
     try:

@@ -9,6 +9,7 @@ always true, a ``str`` subclass) past the judge: subclasses arrive as the plain 
 from __future__ import annotations
 
 import json
+import re
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
@@ -39,6 +40,7 @@ MAX_EQUAL_HASHES = 100
 """Elements of one set or dict that may share a hash: more is an attack on the reader's time."""
 
 _INT_LIMIT = 1 << 63
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LAZY: tuple[type, ...] = (
     type(iter([])),
     type(iter(())),
@@ -126,7 +128,9 @@ def loads(text: str | bytes) -> Any:
 def encode(value: Any, depth: int = 0) -> Any:
     """Return the JSON form of ``value``."""
     kind = type(value)
-    if kind is str or kind is bool or value is None or kind is float:
+    if kind is str:
+        return value if value.isascii() else _encode_text(value)
+    if kind is bool or value is None or kind is float:
         return value
     if kind is int:
         return value if -_INT_LIMIT < value < _INT_LIMIT else {"i": hex(value)}
@@ -140,6 +144,11 @@ def encode(value: Any, depth: int = 0) -> Any:
     if kind is dict:
         return {"d": _pairs(value.items(), depth)}
     return _encode_rare(value, kind, depth)
+
+
+def _encode_text(value: str) -> Any:
+    """JSON would make one character of two surrogates side by side."""
+    return {"u": value.encode("utf-32-be", "surrogatepass").hex()} if _SURROGATE.search(value) else value
 
 
 def _pairs(items: Iterable[tuple[Any, Any]], depth: int) -> list[list[Any]]:
@@ -202,7 +211,7 @@ def _encode_foreign(value: Any, kind: type, depth: int) -> Any:
     if isinstance(value, float):
         return float.__add__(value, 0.0)
     if isinstance(value, str):
-        return str.__str__(value)
+        return _encode_text(str.__str__(value))
     if isinstance(value, tuple):
         return {"t": [encode(item, depth) for item in tuple.__iter__(value)]}
     if isinstance(value, list):
@@ -329,5 +338,6 @@ _READERS: dict[str, Callable[[Any, int], Any]] = {
     "V": lambda body, depth: dict(enumerate(_list(body, depth))).values(),
     "I": lambda body, depth: dict(_dict_pairs(body, depth)).items(),
     "g": lambda body, depth: iter(_list(body, depth)),
+    "u": lambda body, depth: bytes.fromhex(body).decode("utf-32-be", "surrogatepass"),
     "x": lambda body, depth: _opaque(*_list(body, depth)),
 }

@@ -160,7 +160,9 @@ def _gather(child: _Child, expect: int, request: bytes, each: list[float]) -> tu
     while len(bodies) < expect and end == "alive":
         cpu_limit = each[len(bodies)] if each else child.cpu_limit
         cpu_left = cpu_limit - (child.cpu() - child.cpu_mark)
-        wall_left = child.wall_limit - (time.monotonic() - wall_mark)
+        # Idle time counts, not time for which others held the processor.
+        wall_left = child.wall_limit + (_IDLE_FACTOR + 1) * (child.cpu() - child.cpu_mark)
+        wall_left -= time.monotonic() - wall_mark
         cpu_all = child.cpu() - cpu_started
         idle = time.monotonic() - started - cpu_all
         if idle > 2 * child.wall_limit + _IDLE_FACTOR * cpu_all:

@@ -10,7 +10,7 @@ from coderm_tasks.calls import plan_calls
 from coderm_tasks.errors import ConfigError
 from coderm_tasks.evidence import gather
 from coderm_tasks.model import GroundTruth, Problem
-from coderm_tasks.pipeline import Work, run_and_select
+from coderm_tasks.pipeline import Work, run_and_select, summarise
 from executor import CallJob, CellJob, Outputs, PassMatrix, SandboxError
 from executor.fake import FakeExecutor
 
@@ -115,6 +115,16 @@ def test_a_run_executes_what_its_strategy_looks_at(strategy: str, expected: int)
         (run,) = run_and_select(executor, [Work(problem(), solutions, ("assert f(1) > 0",))], strategy=strategy)
     assert expected in run.selection.ties
     assert run.selection.note == ""
+
+
+def test_auto_runs_accord_with_all_its_evidence_and_the_summary_names_it() -> None:
+    # The test accepts both; the example tells the right one.
+    solutions = ("def f(x): return 3\n", "def f(x): return x + 1\n")
+    with FakeExecutor() as executor:
+        runs = run_and_select(executor, [Work(problem(), solutions, ("assert f(1) > 0",))], strategy="auto")
+    assert runs[0].selection.ties == (1,)
+    assert runs[0].selection.strategy == "accord"
+    assert summarise(runs, strategy="auto", seconds=1.0).strategy == "accord"
 
 
 def test_the_oracle_is_refused_before_anything_is_executed() -> None:

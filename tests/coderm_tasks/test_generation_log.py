@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from coderm_tasks.errors import StoreError
-from coderm_tasks.generation.log import Answer, AnswerLog, content_key
+from coderm_tasks.generation.log import Answer, AnswerLog, Commits, content_key
 
 SETTINGS = {"model": "m", "temperature": 0.8}
 
@@ -144,3 +145,46 @@ def test_a_write_that_does_not_fit_leaves_whole_answers_only(tmp_path):
     with AnswerLog(path, SETTINGS) as log:
         assert len(log) == 2
         assert log.get(content_key(number=3)) == answer(3)
+
+
+def test_an_answer_that_cannot_be_written_down_fails_its_caller_and_no_other(tmp_path):
+    async def run() -> list[object]:
+        with AnswerLog(tmp_path / "log.jsonl", SETTINGS) as log:
+            async with Commits(log) as commits:
+                bad = asyncio.create_task(commits.append(answer(1, "\ud800")))
+                (first,) = await asyncio.gather(bad, return_exceptions=True)
+                await commits.append(answer(2))
+                return [first, len(log)]
+
+    first, count = asyncio.run(run())
+    assert isinstance(first, UnicodeEncodeError)
+    assert count == 1
+
+
+def test_answers_that_arrive_during_a_sync_share_the_next(tmp_path, monkeypatch):
+    syncs = []
+    monkeypatch.setattr("coderm_tasks.generation.log.os.fsync", lambda handle: syncs.append(handle))
+
+    async def run() -> None:
+        with AnswerLog(tmp_path / "log.jsonl", SETTINGS) as log:
+            syncs.clear()
+            async with Commits(log) as commits:
+                await asyncio.gather(*(commits.append(answer(number)) for number in range(50)))
+            assert len(log) == 50
+
+    asyncio.run(run())
+    assert 1 <= len(syncs) <= 3
+
+
+def test_a_cancelled_caller_leaves_its_answer_behind(tmp_path):
+    async def run() -> None:
+        with AnswerLog(tmp_path / "log.jsonl", SETTINGS) as log:
+            async with Commits(log) as commits:
+                caller = asyncio.create_task(commits.append(answer(1)))
+                await asyncio.sleep(0)
+                caller.cancel()
+                await asyncio.gather(caller, return_exceptions=True)
+
+    asyncio.run(run())
+    with AnswerLog(tmp_path / "log.jsonl", SETTINGS) as log:
+        assert log.get(content_key(number=1)) == answer(1)

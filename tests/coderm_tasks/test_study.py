@@ -204,15 +204,37 @@ def test_labels_with_an_index_may_stand_in_any_order(folder: Path) -> None:
     ("line", "message"),
     [
         ({"task_id": "HumanEvil/0", "plus": "pass"}, r"l.jsonl:16: got a label of 'HumanEvil/0' \(did you mean"),
-        ({"task_id": "HumanEval/0", "plus": "pass"}, r"l.jsonl:16: got a label of sample 3 of HumanEval/0, of which"),
+        (
+            {"task_id": "HumanEval/0", "plus": "pass"},
+            "l.jsonl:16: got a label of 'HumanEval/0' without an index; expected no more labels than there are samples",
+        ),
         ({"task_id": "HumanEval/0", "plus": "maybe", "index": 0}, "l.jsonl:16: got a second label of sample 0"),
-        ({"task_id": "HumanEval/5", "plus": "pass"}, "l.jsonl:16: got a label of sample 0 of HumanEval/5, of which"),
+        (
+            {"task_id": "HumanEval/0", "plus": "pass", "index": 3},
+            "l.jsonl:16: got a label of sample 3 of HumanEval/0, of",
+        ),
+        (
+            {"task_id": "HumanEval/5", "plus": "pass", "index": 0},
+            "l.jsonl:16: got a label of sample 0 of HumanEval/5, of",
+        ),
     ],
 )
 def test_a_damaged_label_is_refused_with_its_line(folder: Path, line: object, message: str) -> None:
     with (folder / "l.jsonl").open("a") as stream:
         stream.write(json.dumps(line) + "\n")
     with pytest.raises(InputError, match=message):
+        prepare(request(folder))
+
+
+def test_labels_of_other_samples_do_not_pass_for_those_of_these(folder: Path) -> None:
+    drop_lines(folder / "l.jsonl", 1)
+    with pytest.raises(InputError, match=r"l.jsonl:3: got a label of 'HumanEval/1' without an index; expected one of"):
+        prepare(request(folder))
+
+
+def test_a_verdict_that_is_none_is_refused(folder: Path) -> None:
+    write(folder / "l.jsonl", {"task_id": "HumanEval/0", "plus": "maybe"})
+    with pytest.raises(InputError, match=r"l.jsonl:1: got verdict 'maybe'; expected plus \(or base\) to be 'pass'"):
         prepare(request(folder))
 
 

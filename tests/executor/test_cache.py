@@ -119,6 +119,17 @@ def test_a_row_of_replies_that_makes_no_sense_is_as_good_as_none(tmp_path: Path)
     with ResultCache(tmp_path) as cache:
         cache._insert("INSERT INTO replies VALUES (?, ?)", [(key, b"not packed")])
         assert cache.get_replies(key) is None
+        cache.put_replies({key: ((b"", "Q", 0.0),)})
+        assert cache.get_replies(key) is None
+        cache._database.execute("UPDATE replies SET packed = 'text'")
+        assert cache.get_replies(key) is None
+
+
+@pytest.mark.parametrize("cells", [b"x" * 12 + b"\xff\xff", b"x" * 12 + b"Zl", b"x" * 12 + b"P?", b"short", "text", 7])
+def test_verdicts_that_make_no_sense_are_as_good_as_none(tmp_path: Path, cells: object) -> None:
+    with ResultCache(tmp_path) as cache:
+        cache._database.execute("INSERT INTO verdicts VALUES (?, ?)", (KEY, cells))
+        assert cache.get(KEY) == {}
 
 
 def test_calls_are_made_once(tmp_path: Path) -> None:
@@ -135,6 +146,8 @@ def test_calls_are_made_once(tmp_path: Path) -> None:
 
 def test_clearing_also_removes_what_other_versions_left(tmp_path: Path) -> None:
     (tmp_path / "verdicts-1.sqlite3").write_bytes(b"old")
+    (tmp_path / "notes.sqlite3").write_bytes(b"somebody else's")
     with ResultCache(tmp_path) as cache:
         cache.clear()
     assert not (tmp_path / "verdicts-1.sqlite3").exists()
+    assert (tmp_path / "notes.sqlite3").exists()

@@ -44,7 +44,6 @@ def test_a_docstring_that_is_read_counts() -> None:
     [
         PLAIN,
         "import math\nfrom typing import List\nLIMIT = 10\nNAMES = ('a', 'b')\n" + PLAIN,
-        "from functools import lru_cache\n@lru_cache(maxsize=None)\ndef f(n):\n    return n\n",
         "def f(x):\n    seen = []\n    seen.append(x)\n    return seen\n",
         PLAIN + "print(f(3))\nassert f(1) == 2\n",
     ],
@@ -60,6 +59,9 @@ def test_a_solution_without_lasting_objects_is_stateless(source: str) -> None:
         "def f(x, seen=[]):\n    seen.append(x)\n    return len(seen)\n",
         "COUNT = 0\ndef f(x):\n    global COUNT\n    COUNT += 1\n    return COUNT\n",
         "import random\n" + PLAIN,
+        "from functools import lru_cache\n@lru_cache(maxsize=None)\ndef f(n):\n    return n\n",
+        "(seen := {})\n" + PLAIN,
+        "def f(x):\n    f.__globals__['n'] = x\n    return x\n",
         "import time\n" + PLAIN,
         "import numpy as np\ndef f(x):\n    return np.random.rand()\n",
         "import numpy.random\n" + PLAIN,

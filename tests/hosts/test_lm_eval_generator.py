@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from lm_eval_replay import RIGHT_0, TESTS_0, WRONG, ReplayLM, cycle, run, values
 
-from coderm_tasks.errors import ConfigError, GenerationError
+from coderm_tasks.errors import ConfigError, GenerationError, StoreError
 
 pytest.importorskip("aiohttp", reason="the generator's client needs it: pip install coderm-tasks[api]")
 
@@ -27,6 +28,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
+        self.broken = False
+        """Whether it fails at every completion."""
         self.completions = 0
 
 
@@ -40,13 +43,16 @@ class Handler(BaseHTTPRequestHandler):
         payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.completions += payload.get("n") or 1
         self.server.asked.append(payload["messages"][-1]["content"])
+        if self.server.broken:
+            self._send({"error": {"message": "out of memory"}}, status=500)
+            return
         message = {"role": "assistant", "content": f"```python\n{ASSERTS}\n```"}
         choices = [{"index": i, "finish_reason": "stop", "message": message} for i in range(payload.get("n") or 1)]
         self._send({"id": "1", "object": "chat.completion", "created": 0, "model": "tester", "choices": choices})
 
-    def _send(self, value: Any) -> None:
+    def _send(self, value: Any, status: int = 200) -> None:
         body = json.dumps(value).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -119,3 +125,58 @@ def test_a_dead_endpoint_is_found_before_the_first_sample(server: Server, tmp_pa
     with pytest.raises(GenerationError, match=r"127\.0\.0\.1"):
         run(lm, given)
     assert lm.requests == []
+
+
+def generation(results: Any) -> dict[str, Any]:
+    found: dict[str, Any] = results["configs"]["humaneval_coderm"]["metadata"]["coderm_run"]["generation"]
+    return found
+
+
+def test_answers_count_for_their_problem_whichever_candidate_the_next_run_samples(
+    server: Server, tmp_path: Path
+) -> None:
+    first = run(ReplayLM(cycle([WRONG, RIGHT_0], [])), settings(server, tmp_path))
+    again = run(ReplayLM(cycle([RIGHT_0, WRONG], [])), settings(server, tmp_path))
+    assert (generation(first)["requests"], generation(first)["reused"]) == (1, 0)
+    assert (generation(again)["requests"], generation(again)["reused"]) == (0, 1)
+    assert generation(first)["finish_reasons"] == {"stop": 2}
+    assert values(again)["reranked"] == 1.0
+
+
+def test_other_settings_get_a_file_of_their_own(server: Server, tmp_path: Path) -> None:
+    plain = settings(server, tmp_path)
+    changed = {**plain, "generator": {**plain["generator"], "temperature": 0.3}}
+    files = [
+        generation(run(ReplayLM(cycle([WRONG, RIGHT_0], [])), given))["answers"] for given in (plain, changed, plain)
+    ]
+    assert files[0] == files[2] != files[1]
+    assert len(server.asked) == 2
+
+
+def test_an_answers_file_in_use_is_found_before_the_first_sample(server: Server, tmp_path: Path) -> None:
+    given = settings(server, tmp_path)
+    store = Path(generation(run(ReplayLM(cycle([WRONG, RIGHT_0], [])), given))["answers"])
+    lm = ReplayLM(cycle([WRONG], []))
+    with store.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="another run is writing it"):
+            run(lm, given)
+    assert lm.requests == []
+
+
+def test_an_engine_without_its_model_is_found_before_the_first_sample(server: Server, tmp_path: Path) -> None:
+    given = {**settings(server, tmp_path), "generator": {"engine": "vllm", "model": str(tmp_path)}}
+    lm = ReplayLM(cycle([WRONG], []))
+    with pytest.raises(ConfigError, match=r"engine 'vllm' needs vLLM: pip install|cannot be read"):
+        run(lm, given)
+    assert lm.requests == []
+
+
+def test_the_samples_are_kept_when_the_generator_fails_after_they_are_drawn(server: Server, tmp_path: Path) -> None:
+    server.broken = True
+    given = settings(server, tmp_path)
+    given["generator"]["patience_s"] = 0.1
+    with pytest.raises(GenerationError, match="answers 500 after all retries"):
+        run(ReplayLM(cycle([WRONG, RIGHT_0], [])), given)
+    (kept,) = (tmp_path / "out").glob("coderm_*/samples.jsonl")
+    assert [json.loads(line)["task_id"] for line in kept.read_text().splitlines()] == ["HumanEval/0"] * 2

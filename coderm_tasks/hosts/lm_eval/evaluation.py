@@ -14,6 +14,7 @@ from msgspec import Struct
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from coderm_tasks.budgeting import CAP, SEQUENTIAL, BudgetPlan, plan_budgets
+from coderm_tasks.errors import CoderMError
 from coderm_tasks.generation.base import Generated, Progress, TestGenerator
 from coderm_tasks.generation.sources import BankSource, ModelSource
 from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, Grade, grade
@@ -149,6 +150,8 @@ def _tests(
     problems, budget = [plan.problems[task] for task in codes], {task: max(most, budgets.tests[task]) for task in codes}
     if not isinstance(source, ModelSource):
         return source.generate(problems, codes, budget)
+    # Hours of sampling must not be lost to a generator that fails now.
+    records.write_work(plan.records, [Work(problem, codes[problem.task_id], ()) for problem in problems])
     with tqdm(total=sum(budget.values()), desc="Generating unit tests", unit="test") as bar:
 
         def tell(state: Progress) -> None:
@@ -156,7 +159,15 @@ def _tests(
             bar.set_postfix_str(f"{state.usable / max(1, state.completions):.0%} of answers usable", refresh=False)
             bar.update(state.done - bar.n)
 
-        generated = source.generate(problems, codes, budget, progress=tell)
+        try:
+            generated = source.generate(problems, codes, budget, progress=tell)
+        except CoderMError:
+            logger.error(
+                "%s: the samples are kept in %s; coderm generate and coderm rerank can go on from them",
+                plan.task,
+                plan.records / "samples.jsonl",
+            )
+            raise
     if generated.reused:
         logger.info("%s: %d requests were answered by an earlier run", plan.task, generated.reused)
     return generated
