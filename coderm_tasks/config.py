@@ -90,6 +90,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 f"prune is set with strategy {self.strategy!r}: expected {' or '.join(PRUNABLE)}, the only rule that "
                 "looks at nothing but the winners' tests; leave prune out"
             )
+        if self.prune and self.allocation == "sequential":
+            raise ConfigError(
+                "prune is set with allocation 'sequential': expected one of them, as the belief that stops a problem "
+                "needs whole rows; leave prune out"
+            )
         if self.tests is not None and self.generator is not None:
             raise ConfigError("both tests and generator are set: give a bank of tests or a generator, not both")
 

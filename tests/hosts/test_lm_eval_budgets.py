@@ -141,6 +141,7 @@ def refused(settings: dict[str, Any], message: str) -> None:
         ({"allocation": "gian"}, r"did you mean 'gain'.*equal, coderm, gain, sequential"),
         ({"allocation": "coderm", "classifier": "none.skops"}, "none.skops: no such file"),
         ({"delta": 1.5}, "delta is 1.5"),
+        ({"allocation": "sequential", "prune": True}, "prune is set with allocation 'sequential'"),
         ({"budget": 0}, "budget is 0: expected at least 1"),
     ],
 )
