@@ -25,6 +25,7 @@ __all__ = ["Box", "Replies"]
 _START_SECONDS = 60.0
 _MARGIN_SECONDS = 10.0
 _LARGEST_ANSWER = 1 << 28
+_ENDS = frozenset({"alive", "exit", "signal", "closed", "cpu", "wall", "flood", "garbled"})
 
 
 class _Header(Struct, frozen=True):
@@ -156,7 +157,7 @@ class Box:
             at += size
         if at != len(body) or len(frames) > expect or len(header.cpu) != len(frames):
             raise self._death("an answer whose parts do not add up")
-        if header.end == "astray" or (header.end == "alive" and len(frames) != expect):
+        if header.end not in _ENDS or (header.end == "alive" and len(frames) != expect):
             raise self._death("an answer out of turn")
         return Replies(tuple(frames), tuple(header.cpu), header.end, header.code)
 

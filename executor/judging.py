@@ -19,16 +19,15 @@ _LARGEST_ON_HOST = 1 << 16
 _HEAVY = re.compile(rb'\{\s*"(?:[rDFi]"|\\u)')
 """Tags of values that cost their reader, however a hostile writer spells them; honest keys are tags of one or two
 letters."""
-_UNSENDABLE = b'["u","x"]'
 
 
 def is_heavy(frame: bytes) -> bool:
     """Tell whether a test with this answer is to run as a program, in a box and within limits.
 
     A value may cost its reader more than its size: ranges, decimals, fractions and large integers are short to write
-    and long to sum, convert or compare. And a value that could not be sent can only be looked at where it is.
+    and long to sum, convert or compare.
     """
-    return len(frame) > _LARGEST_ON_HOST or frame == _UNSENDABLE or _HEAVY.search(frame) is not None
+    return len(frame) > _LARGEST_ON_HOST or _HEAVY.search(frame) is not None
 
 
 class PlanBook:

@@ -54,7 +54,7 @@ class _Session:
             reply = json.loads(frame[1:])
             head, body = reply[0], reply[1]
             if head == "u":
-                self._stop("R" if body == "R" else "shared")
+                self._stop("R" if body == "R" else "E")
             if head not in ("v", "e") or len(reply) > 3:
                 self._stop("E")
             value = wire.decode(body) if head == "v" else _exception(body, reply[2])

@@ -18,8 +18,9 @@ from .frames import pack, read_frame, write_all
 __all__ = ["load", "serve"]
 
 _EXPORTS = 200
-_UNSENDABLE = ["u", "x"]
-"""The call returned what is no plain data and cannot stand for any: the test needs it in its own process."""
+_UNSENDABLE = ["u", "E"]
+"""The call returned what cannot be sent. An error, and no exception: a solution shall neither forge the one that a test
+expects, nor choose to be judged in a process of its own."""
 _TOO_LARGE = ["u", "R"]
 """The call returned more than may be sent, or than memory holds."""
 _ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps would build one for every reply
@@ -70,7 +71,7 @@ def _failure(error: BaseException) -> list[Any]:
 def answer(module: types.ModuleType, entry_point: str, request: list[Any]) -> list[Any]:
     """Make one call and describe what came of it.
 
-    ``["v", value]``, ``["v", value, arguments]``, ``["e", error, message]``, or ``["u", "x"]``: it returned something
+    ``["v", value]``, ``["v", value, arguments]``, ``["e", error, message]``, or ``["u", letter]``: it returned something
     that cannot be sent. Only what the call itself raises is an error of the call.
     """
     function, arguments, keywords, copy_back = request
