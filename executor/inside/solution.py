@@ -71,8 +71,8 @@ def _failure(error: BaseException) -> list[Any]:
 def answer(module: types.ModuleType, entry_point: str, request: list[Any]) -> list[Any]:
     """Make one call and describe what came of it.
 
-    ``["v", value]``, ``["v", value, arguments]``, ``["e", error, message]``, or ``["u", letter]``: it returned something
-    that cannot be sent. Only what the call itself raises is an error of the call.
+    ``["v", value]``, ``["v", value, arguments]``, ``["e", error, message]``, or ``["u", letter]``: it returned what
+    cannot be sent. Only what the call itself raises is an error of the call.
     """
     function, arguments, keywords, copy_back = request
     try:
