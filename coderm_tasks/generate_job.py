@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import msgspec
 from msgspec import Struct
@@ -28,10 +28,16 @@ from coderm_tasks.generation.unit_tests import TestPlan, check_prompt, open_log,
 from coderm_tasks.model import Problem
 from coderm_tasks.model_config import GeneratorConfig, ModelConfig
 
-_Sink = Callable[[str, tuple[str, ...]], None]
-_Work = Callable[[_Sink], Coroutine[Any, Any, Generated]]
-
 __all__ = ["GenerateReport", "GenerateRequest", "answers_path", "check_complete", "generate", "sample"]
+
+
+class _Sink(Protocol):
+    """Takes the results of one problem, and with solutions their mean log-probabilities, if there are any."""
+
+    def __call__(self, task_id: str, results: tuple[str, ...], mean_logprobs: tuple[float, ...] = ()) -> None: ...
+
+
+_Work = Callable[[_Sink], Coroutine[Any, Any, Generated]]
 
 
 class GenerateRequest(Struct, frozen=True, kw_only=True):
@@ -201,10 +207,10 @@ def _carry_out(
     written = 0
     with atomic_writer(request.output) as stream:
 
-        def sink(task_id: str, results: tuple[str, ...]) -> None:
+        def sink(task_id: str, results: tuple[str, ...], mean_logprobs: tuple[float, ...] = ()) -> None:
             nonlocal written
             written += len(results)
-            _write(stream, task_id, key, results)
+            _write(stream, task_id, key, results, mean_logprobs)
 
         try:
             generated = run_to_end(run(sink))
@@ -233,9 +239,12 @@ def _carry_out(
     )
 
 
-def _write(stream: TextIO, task_id: str, key: str, results: Sequence[str]) -> None:
-    for result in results:
-        stream.write(msgspec.json.encode({"task_id": task_id, key: result}).decode("utf-8") + "\n")
+def _write(stream: TextIO, task_id: str, key: str, results: Sequence[str], mean_logprobs: Sequence[float]) -> None:
+    for number, result in enumerate(results):
+        record: dict[str, Any] = {"task_id": task_id, key: result}
+        if mean_logprobs:
+            record["mean_logprob"] = mean_logprobs[number]
+        stream.write(msgspec.json.encode(record).decode("utf-8") + "\n")
 
 
 def _with_place(error: CoderMError, answers: Path) -> CoderMError:

@@ -30,6 +30,8 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     top_p: float = 0.95
     max_tokens: int = 2048
     """Per answer."""
+    logprobs: bool = False
+    """Keep the mean log-probability of each answer's tokens (``openai``, where the endpoint gives it, and ``vllm``)."""
     concurrency: int = 64
     """Requests in flight; each asks for up to ten answers to one prompt."""
     timeout_s: float = 600.0
@@ -56,6 +58,10 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             if value < low:
                 raise ConfigError(f"{prefix}{name} is {value}: expected at least {low}")
         check_sampling(self.temperature, self.top_p, prefix)
+        if self.logprobs and self.engine == "hf":
+            raise ConfigError(
+                f"{prefix}logprobs is set with engine 'hf', which gives none: expected 'openai' or 'vllm'; leave it out"
+            )
 
     def _check_place(self, prefix: str) -> None:
         if not self.model.strip():

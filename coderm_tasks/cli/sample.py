@@ -25,6 +25,10 @@ def sample(
     max_tokens: Annotated[
         int | None, typer.Option(help=f"Token limit of one answer.  [default: {_MAX_TOKENS}]")
     ] = None,
+    logprobs: Annotated[
+        bool | None,
+        typer.Option("--logprobs", help="Add mean_logprob (nats per token) to each sample, where the model gives it."),
+    ] = None,
     concurrency: flags.Concurrency = None,
     seed: flags.Seed = 0,
     limit: flags.Limit = None,
@@ -56,6 +60,7 @@ def sample(
         "temperature": temperature,
         "top_p": top_p,
         "max_tokens": max_tokens,
+        "logprobs": logprobs,
         "concurrency": concurrency,
         "timeout_s": timeout,
         "patience_s": patience,

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from coderm_tasks.errors import GenerationError
+from coderm_tasks.errors import ConfigError, GenerationError
 from coderm_tasks.generation.base import Backend, Generated, Progress, ProgressCallback, PromptRefusedError, Request
 from coderm_tasks.generation.log import Answer, AnswerLog, Commits, content_key
 from coderm_tasks.generation.prompts import Prompt
@@ -133,6 +133,11 @@ class Asker:
         # The slot is held until the answer is on the disk: a kill loses no more than what was in flight.
         async with self._slots:
             got = await self._backend.complete(self._request(question, count))
+            if self._config.logprobs and len(got.mean_logprobs) != len(got.texts):
+                raise ConfigError(
+                    f"the model {self._config.model!r} answers without log-probabilities: leave logprobs out, or serve "
+                    "it where they are given (vLLM: --max-logprobs of at least 1)"
+                )
             answer = Answer(
                 key=key,
                 task_id=question.task_id,
@@ -142,6 +147,7 @@ class Asker:
                 texts=tuple(prompt.prefix + text for text in got.texts),
                 finish_reasons=got.finish_reasons,
                 tokens=got.tokens,
+                mean_logprobs=got.mean_logprobs,
             )
             await self._commits.append(answer)
         self.tally.requests += 1
@@ -170,6 +176,7 @@ class Asker:
             temperature=self._config.temperature,
             top_p=self._config.top_p,
             max_tokens=self._config.max_tokens,
+            logprobs=self._config.logprobs,
         )
 
     def _seed_of(self, question: Question) -> int:
@@ -293,4 +300,5 @@ def settings_of(config: ModelConfig, **others: Any) -> Mapping[str, Any]:
         "temperature": config.temperature,
         "top_p": config.top_p,
         "max_tokens": config.max_tokens,
+        **({"logprobs": True} if config.logprobs else {}),
     }

@@ -37,6 +37,8 @@ class Request(Struct, frozen=True, kw_only=True):
     top_p: float
     max_tokens: int
     """Per answer."""
+    logprobs: bool = False
+    """Whether the log-probabilities of the answers are wanted, too."""
 
 
 class Completions(Struct, frozen=True):
@@ -47,6 +49,9 @@ class Completions(Struct, frozen=True):
     """One per text: ``stop``, ``length``, ..."""
     tokens: int
     """Of all texts together; 0 where the backend does not count."""
+    mean_logprobs: tuple[float, ...] = ()
+    """Per text the mean log-probability of its tokens under the model, nats; empty where they were not asked for, or
+    the backend does not give them."""
 
 
 class Backend(Protocol):

@@ -115,6 +115,8 @@ class Endpoint:
         }
         if request.stop:
             options["stop"] = list(request.stop)
+        if request.logprobs:  # a switch for chats, a number of alternatives for plain completions
+            options["logprobs"] = True if self.config.chat else 1
         return msgspec.json.encode({"model": self.config.model, **turn, **options})
 
     async def _models(self) -> list[_Model]:
@@ -227,8 +229,20 @@ class _Message(Struct):
     content: str | list[Any] | None = None
 
 
+class _Token(Struct):
+    logprob: float = 0.0
+
+
+class _Logprobs(Struct):
+    content: list[_Token] | None = None
+    """Of a chat."""
+    token_logprobs: list[float | None] | None = None
+    """Of a plain completion."""
+
+
 class _Choice(Struct):
     finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
     message: _Message | None = None
     text: str | None = None
 
@@ -257,7 +271,21 @@ def _read(raw: bytes, most: int) -> Completions:
         texts=tuple(_text(choice) for choice in choices),
         finish_reasons=tuple(choice.finish_reason or "unknown" for choice in choices),
         tokens=(answer.usage.completion_tokens or 0) if answer.usage is not None else 0,
+        mean_logprobs=_mean_logprobs(choices),
     )
+
+
+def _mean_logprobs(choices: Sequence[_Choice]) -> tuple[float, ...]:
+    """One per choice, or none at all where a choice came without."""
+    means = []
+    for choice in choices:
+        given = choice.logprobs
+        if given is None or (given.content is None and given.token_logprobs is None):
+            return ()
+        values = [token.logprob for token in given.content or ()] or given.token_logprobs or ()
+        known = [value for value in values if value is not None]
+        means.append(min(0.0, sum(known) / max(1, len(known))))
+    return tuple(means)
 
 
 def _with_half_characters(raw: bytes, error: Exception) -> _Answer:

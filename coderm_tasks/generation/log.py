@@ -39,6 +39,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     """One per text."""
     tokens: int = 0
     """Tokens of all texts; 0 where the endpoint does not count."""
+    mean_logprobs: tuple[float, ...] = ()
+    """One per text, nats per token, where they were asked for."""
 
 
 class _Header(Struct, frozen=True, kw_only=True):

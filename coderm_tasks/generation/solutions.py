@@ -68,10 +68,13 @@ async def write_solutions(
     plan: SamplePlan,
     backend: Backend,
     answers: AnswerLog,
-    sink: Callable[[str, tuple[str, ...]], None],
+    sink: Callable[[str, tuple[str, ...], tuple[float, ...]], None],
     progress: ProgressCallback | None = None,
 ) -> Generated:
-    """Hand ``n`` solutions of each problem to ``sink(task_id, codes)``, in the order of the problems.
+    """Hand ``n`` solutions of each problem to ``sink(task_id, codes, mean_logprobs)``, in the order of the problems.
+
+    ``mean_logprobs`` are those of the answers that the codes come from, nats per token; empty where the configuration
+    does not ask for them.
 
     An answer without code is a sample too: an empty one, which fails. A problem that the model refuses gets what there
     is, possibly nothing.
@@ -83,19 +86,28 @@ async def write_solutions(
     """
     async with Commits(answers) as commits:
         asker = Asker(plan.config, backend, answers, commits, plan.seed)
-        book = Book([plan.n] * len(plan.problems), asker.tally, sink, progress)
+        means: dict[str, tuple[float, ...]] = {}
+
+        def hand_over(task_id: str, codes: tuple[str, ...]) -> None:
+            sink(task_id, codes, means.pop(task_id))
+
+        book = Book([plan.n] * len(plan.problems), asker.tally, hand_over, progress)
 
         async def fill(position: int, problem: Problem) -> None:
-            codes = await _sample(plan, asker, book, problem)
+            codes, means[problem.task_id] = await _sample(plan, asker, book, problem)
             book.finish(position, problem.task_id, codes, plan.n - len(codes))
 
         await for_each(plan.problems, fill, plan.config.concurrency)
     return asker.tally.generated(len(plan.problems))
 
 
-async def _sample(plan: SamplePlan, asker: Asker, book: Book, problem: Problem) -> tuple[str, ...]:
+async def _sample(
+    plan: SamplePlan, asker: Asker, book: Book, problem: Problem
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Solutions of one problem, and their mean log-probabilities where they are known."""
     task_id, tally = problem.task_id, asker.tally
     codes: list[str] = []
+    means: list[float] = []
     asked = answered = 0
     refusal = ""
     while len(codes) < plan.n and asked < 2 * plan.n and not refusal:
@@ -110,11 +122,12 @@ async def _sample(plan: SamplePlan, asker: Asker, book: Book, problem: Problem) 
             answered += 1
             new = [extract_solution(text, problem, chat=plan.config.chat) for text in answer.texts]
             codes += (kept := new[: plan.n - len(codes)])
+            means += answer.mean_logprobs[: len(kept)]
             _count(tally, kept)
             book.advance(len(kept))
     if len(codes) < plan.n:
         tally.give_up(task_id, len(codes), plan.n, refusal)
-    return tuple(codes)
+    return tuple(codes), tuple(means)
 
 
 def _count(tally: Tally, codes: Sequence[str]) -> None:

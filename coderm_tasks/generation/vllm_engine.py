@@ -76,6 +76,7 @@ class VllmEngine:
             max_tokens=request.max_tokens,
             seed=request.seed,
             stop=list(request.stop) or None,
+            logprobs=0 if request.logprobs else None,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         tokens = self._opened().tokens(request.text, chat=self.config.chat)
@@ -96,6 +97,7 @@ class VllmEngine:
             texts=tuple(answer.text for answer in output.outputs),
             finish_reasons=tuple(answer.finish_reason or "unknown" for answer in output.outputs),
             tokens=sum(len(answer.token_ids) for answer in output.outputs),
+            mean_logprobs=tuple(_mean(answer) for answer in output.outputs) if request.logprobs else (),
         )
 
     async def close(self) -> None:
@@ -108,3 +110,8 @@ class VllmEngine:
         if self._local is None:
             raise AssertionError("open() comes first")
         return self._local
+
+
+def _mean(answer: Any) -> float:
+    """Mean log-probability of an answer's tokens, of which vLLM gives the sum; 0 for an answer of none."""
+    return min(0.0, float(answer.cumulative_logprob or 0.0) / max(1, len(answer.token_ids)))

@@ -45,6 +45,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.fault: Fault = lambda path, body: None
+        self.gives_logprobs = True
         self.asked: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.keys: list[str] = []
@@ -70,6 +71,10 @@ class Server(ThreadingHTTPServer):
             with self.lock:
                 text = self.write(body, next(self.numbers))
             content = {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
+            if body.get("logprobs") and self.gives_logprobs:
+                tokens = [{"token": "a", "logprob": -0.5 - position}, {"token": "b", "logprob": -1.5 - position}]
+                numbers = [None, -1.0 - position]
+                content["logprobs"] = {"content": tokens} if "messages" in body else {"token_logprobs": numbers}
             choices.append({"index": position, "finish_reason": "stop", **content})
         kind = "chat.completion" if "messages" in body else "text_completion"
         usage = {"prompt_tokens": 1, "completion_tokens": 7 * body["n"], "total_tokens": 1}

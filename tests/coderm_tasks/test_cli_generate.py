@@ -95,6 +95,40 @@ def test_samples_go_into_a_file_that_evalplus_reads_in_the_order_of_the_data_set
     assert report["finish_reasons"] == {"stop": report["completions"]}
 
 
+@pytest.mark.parametrize(("words", "asked"), [((), True), (("--base",), 1)])
+def test_samples_come_with_the_mean_log_probability_of_their_tokens(policy, tmp_path, words, asked):
+    output = tmp_path / "samples.jsonl"
+    assert main(sampling(policy, output, "--logprobs", *words, n=4)) == 0
+    assert policy.asked[-1]["logprobs"] == asked
+    by_task = {}
+    for record in records(output):
+        by_task.setdefault(record["task_id"], []).append(record["mean_logprob"])
+    assert set(map(tuple, by_task.values())) == {(-1.0, -2.0, -3.0, -4.0)}
+    assert main(sampling(policy, output, "--logprobs", *words, "--stored-only", n=4)) == 0
+    assert all("mean_logprob" in record for record in records(output))
+
+
+def test_log_probabilities_that_do_not_come_end_the_run_before_it_is_long(policy, tmp_path, capsys):
+    policy.gives_logprobs = False
+    said = refused(capsys, sampling(policy, tmp_path / "samples.jsonl", "--logprobs"))
+    assert "answers without log-probabilities: leave logprobs out" in said
+
+
+def test_log_probabilities_are_not_asked_of_an_engine_that_gives_none(tmp_path, capsys):
+    words = [
+        "sample",
+        "--dataset",
+        "humaneval",
+        "--output",
+        str(tmp_path / "s.jsonl"),
+        "--engine",
+        "hf",
+        "--model",
+        "m",
+    ]
+    assert "logprobs is set with engine 'hf', which gives none" in refused(capsys, [*words, "--logprobs"])
+
+
 def test_tests_are_generated_for_the_samples_and_feed_rerank(server, tmp_path, capsys):
     server.write = write_solutions
     samples, output = tmp_path / "samples.jsonl", tmp_path / "tests.jsonl"

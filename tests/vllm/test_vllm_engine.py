@@ -19,7 +19,7 @@ ENGINE = (
 
 def test_the_engine_samples_solutions_and_goes_on_from_what_is_stored(tmp_path):
     output = tmp_path / "samples.jsonl"
-    words = (*ENGINE, "--output", str(output), "--max-tokens", "80", "--limit", "2")
+    words = (*ENGINE, "--output", str(output), "--max-tokens", "80", "--limit", "2", "--logprobs")
     first = coderm("sample", *words, "--n", "4")
     assert first.returncode == 0, first.stderr[-3000:]
     report = json.loads(first.stdout)
@@ -30,6 +30,7 @@ def test_the_engine_samples_solutions_and_goes_on_from_what_is_stored(tmp_path):
     report = json.loads(more.stdout)
     assert (report["written"], report["requests"], report["reused"]) == (16, 2, 2)
     assert set(Counter(record["task_id"] for record in records(output)).values()) == {8}
+    assert all(-20 < record["mean_logprob"] < 0 for record in records(output))
 
 
 def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_generated(tmp_path):
