@@ -20,7 +20,15 @@ from coderm_tasks.atomic import atomic_writer, check_writable
 from coderm_tasks.errors import InputError, did_you_mean
 from coderm_tasks.model import Problem, Solution
 
-__all__ = ["SampleRef", "Samples", "atomic_writer", "check_writable", "read_jsonl", "read_samples"]
+__all__ = [
+    "SampleRef",
+    "Samples",
+    "atomic_writer",
+    "check_writable",
+    "iterate_samples",
+    "read_jsonl",
+    "read_samples",
+]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -140,16 +148,25 @@ def read_samples(path: Path | str, problems: Mapping[str, Problem]) -> Samples:
     path = Path(path)
     found: dict[str, list[Solution]] = {}
     order: list[SampleRef] = []
+    for number, solution in iterate_samples(path, problems):
+        of_problem = found.setdefault(solution.task_id, [])
+        order.append(SampleRef(solution.task_id, len(of_problem), number))
+        of_problem.append(solution)
+    return Samples(str(path), {task: tuple(samples) for task, samples in found.items()}, tuple(order))
+
+
+def iterate_samples(path: Path | str, problems: Mapping[str, Problem]) -> Iterator[tuple[int, Solution]]:
+    """Yield ``(line number from 1, sample)`` in the order of the file, one at a time. Raises as :func:`read_samples`."""
+    path = Path(path)
+    empty = True
     for number, record in read_jsonl(path):
         problem = _problem(path, number, record, problems)
-        of_problem = found.setdefault(problem.task_id, [])
-        order.append(SampleRef(problem.task_id, len(of_problem), number))
-        of_problem.append(Solution(problem.task_id, _code(path, number, record, problem)))
-    if not order:
+        empty = False
+        yield number, Solution(problem.task_id, _code(path, number, record, problem))
+    if empty:
         raise InputError(
             f'{path}: got no sample; expected lines such as {{"task_id": ..., "solution": ...}}; check the path'
         )
-    return Samples(str(path), {task: tuple(samples) for task, samples in found.items()}, tuple(order))
 
 
 def _problem(path: Path, number: int, record: Mapping[str, Any], problems: Mapping[str, Problem]) -> Problem:
