@@ -156,7 +156,7 @@ def read_samples(path: Path | str, problems: Mapping[str, Problem]) -> Samples:
 
 
 def iterate_samples(path: Path | str, problems: Mapping[str, Problem]) -> Iterator[tuple[int, Solution]]:
-    """Yield ``(line number from 1, sample)`` in the order of the file, one at a time. Raises as :func:`read_samples`."""
+    """Yield ``(line number from 1, sample)`` in the order of the file. Raises as :func:`read_samples`."""
     path = Path(path)
     empty = True
     for number, record in read_jsonl(path):
