@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -22,7 +23,7 @@ from coderm_tasks.errors import StoreError
 from coderm_tasks.export.card import CARD, is_card_of
 from coderm_tasks.store import RecordLog
 
-__all__ = ["Growing", "check_folder"]
+__all__ = ["Growing", "output_folder"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +42,16 @@ class _Step(Struct, frozen=True, kw_only=True):
     """What the problem adds to the totals."""
 
 
-def check_folder(folder: Path, kind: str) -> None:
+@contextmanager
+def output_folder(folder: Path, kind: str) -> Iterator[None]:
     """Make the folder where it is missing, and see that it holds nothing that an export of this kind would spoil.
+
+    A folder that was made here and is empty at the end, as nothing came of the work, goes again.
 
     Raises:
         StoreError: it is no folder, cannot be written, or holds a README.md that no such export wrote.
     """
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -58,13 +63,19 @@ def check_folder(folder: Path, kind: str) -> None:
     card = folder / CARD
     if card.exists() and not is_card_of(card, kind):
         raise StoreError(f"{card}: is no card of an earlier {kind!r} export: it is left untouched; name another folder")
+    try:
+        yield
+    finally:
+        if made:
+            with suppress(OSError):  # not empty
+                folder.rmdir()
 
 
 class Growing:
     """The files while they grow. A context manager; one writer at a time, held to it by a lock.
 
     Args:
-        folder: passed :func:`check_folder`.
+        folder: within :func:`output_folder`.
         names: of the files, without ``.jsonl``.
         run: hash of all that the rows depend on; what another run left is thrown away.
 

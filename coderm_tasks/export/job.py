@@ -14,7 +14,7 @@ from coderm_tasks.datasets.own import read_problems
 from coderm_tasks.errors import ConfigError, InputError
 from coderm_tasks.evidence import Extras, gather_for
 from coderm_tasks.export.card import UNKNOWN_LICENCE, Card, render_card
-from coderm_tasks.export.growing import Growing, check_folder
+from coderm_tasks.export.growing import Growing, output_folder
 from coderm_tasks.export.model import Case, Rows
 from coderm_tasks.export.pairs import PairRules
 from coderm_tasks.export.rewards import VOTES, rewards_of
@@ -72,7 +72,11 @@ class ExportReport(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def load_own_or_dataset(dataset: str | None, problems: Path | None) -> tuple[Problem, ...]:
+def load_own_or_dataset(
+    dataset: str | None,
+    problems: Path | None,
+    load: Callable[[str], tuple[Problem, ...]] = load_problems_to_rerank,
+) -> tuple[Problem, ...]:
     """The problems of a file of the user's own, or of a data set by the name that ``--dataset`` takes.
 
     Raises:
@@ -82,7 +86,7 @@ def load_own_or_dataset(dataset: str | None, problems: Path | None) -> tuple[Pro
     if (dataset is None) == (problems is None):
         both = "both --dataset and --problems" if dataset is not None else "neither --dataset nor --problems"
         raise ConfigError(f"got {both}: expected one of them; --dataset humaneval or mbpp, or --problems FILE")
-    return read_problems(problems) if problems is not None else load_problems_to_rerank(cli_dataset(dataset or ""))
+    return read_problems(problems) if problems is not None else load(cli_dataset(dataset or ""))
 
 
 def export(
@@ -104,8 +108,8 @@ def export(
     began = time.monotonic()
     _check(request)
     problems = load_own_or_dataset(request.dataset, request.problems)
-    check_folder(request.output, request.kind)
     with ExitStack() as stack:
+        stack.enter_context(output_folder(request.output, request.kind))
         files = stack.enter_context(RunFiles(request.paths, problems, request.output, partial=request.partial))
         sources = _sources(request)
         growing = stack.enter_context(
