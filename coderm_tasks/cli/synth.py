@@ -149,7 +149,7 @@ def _weaker(
 def _open(request: SynthRequest) -> Executor:
     from executor import open_executor
 
-    return open_executor(workers=request.workers, cache=request.cache)
+    return open_executor(workers=request.workers, limits=request.limits, cache=request.cache)
 
 
 def _show(report: SynthReport, *, as_json: bool) -> None:

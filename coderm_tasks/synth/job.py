@@ -30,6 +30,7 @@ from coderm_tasks.generation.backends import make_backend, opened
 from coderm_tasks.generation.base import Backend, Generated, ProgressCallback
 from coderm_tasks.generation.log import Commits, content_key
 from coderm_tasks.generation.unit_tests import TestPlan, check_prompt, open_log, write_tests
+from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS
 from coderm_tasks.model import Problem
 from coderm_tasks.model_config import GeneratorConfig
 from coderm_tasks.synth.feedback import loads
@@ -40,7 +41,7 @@ from coderm_tasks.synth.records import KIND, SFT, UNIT_TESTS, make_card, sft_row
 from coderm_tasks.synth.repair import open_repair_log
 from coderm_tasks.synth.report import KEPT, yields
 from coderm_tasks.synth.weaker_source import WeakerPlan, WeakerSource
-from executor import Executor
+from executor import Executor, Limits
 
 __all__ = ["SynthReport", "SynthRequest", "synthesise"]
 
@@ -68,6 +69,11 @@ class SynthRequest(Struct, frozen=True, kw_only=True):
     licence: str = UNKNOWN_LICENCE
     workers: int = 0
     cache: Path | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What a cell may use. Grading by a data set's ground truth takes more memory than a unit test does."""
+        return Limits(memory_mb=GROUND_TRUTH_LIMITS.memory_mb) if self.dataset is not None else Limits()
 
     def __post_init__(self) -> None:
         for name, value, low in (("n", self.n, 1), ("rounds", self.rounds, 0)):

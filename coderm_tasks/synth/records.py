@@ -95,7 +95,7 @@ def make_card(
             },
         },
         caveats=(
-            "A test that the reference passes may still check little: far says how many wrong solutions it lets through.",
+            "A test that the reference passes may still check little: far says how much wrong code it lets through.",
             "A wrong reference makes right tests fail and wrong ones pass.",
             "Nobody has read the tests. They are code: run them only in a sandbox.",
             *([BENCHMARK] if benchmark else []),
