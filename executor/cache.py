@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from executor.errors import CacheError
 from executor.model import Limits
+from executor.shards import AS_EXPECTED
 
 __all__ = ["CacheInfo", "ResultCache", "calls_key", "draw", "row_key", "solution_key", "test_key"]
 
@@ -34,6 +35,7 @@ _LARGEST_ROW = 1 << 22
 """Packed bytes of replies that are worth keeping; what is larger is run again."""
 
 _LETTERS = frozenset("PFETRI")
+_REPLY_LETTERS = _LETTERS | {"", AS_EXPECTED}
 _MODES = frozenset("lsxva")
 
 Reply = tuple[bytes, str, float]
@@ -153,7 +155,7 @@ class ResultCache:
             replies = _REPLIES.decode(zlib.decompress(row[0]))
         except (zlib.error, msgspec.MsgspecError, TypeError):
             return None  # written by something else: as good as not there
-        return replies if all(not letter or letter in _LETTERS for _, letter, _ in replies) else None
+        return replies if all(letter in _REPLY_LETTERS for _, letter, _ in replies) else None
 
     def put_replies(self, rows: Mapping[bytes, Sequence[Reply]]) -> None:
         """Add answers by :func:`calls_key`."""
