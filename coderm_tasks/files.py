@@ -144,11 +144,15 @@ def _kind(value: object) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def read_samples(path: Path | str, problems: Mapping[str, Problem]) -> Samples:
+def read_samples(path: Path | str, problems: Mapping[str, Problem], *, ignore_unknown: bool = False) -> Samples:
     """Read EvalPlus samples: ``{"task_id", "solution"}``, or ``completion``, which is appended to the prompt.
 
     Samples of one problem may stand anywhere in the file; their order is kept. ``solution`` wins where both are
     given, as in EvalPlus.
+
+    Args:
+        ignore_unknown: leave out samples of other problems instead of refusing the file: ``problems`` are a part of
+            those that it was made for.
 
     Raises:
         InputError: an unreadable file, an unknown task id, a record without text, or no record at all.
@@ -157,6 +161,8 @@ def read_samples(path: Path | str, problems: Mapping[str, Problem]) -> Samples:
     found: dict[str, list[Solution]] = {}
     order: list[SampleRef] = []
     for number, record in read_jsonl(path):
+        if ignore_unknown and isinstance(task_id := record.get("task_id"), str) and task_id not in problems:
+            continue
         problem = _problem(path, number, record, problems)
         of_problem = found.setdefault(problem.task_id, [])
         order.append(SampleRef(problem.task_id, len(of_problem), number))

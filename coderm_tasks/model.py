@@ -6,11 +6,14 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-__all__ = ["Form", "GroundTruth", "HiddenTests", "Problem", "Selection", "Solution", "UnitTest"]
+__all__ = ["DIFFICULTIES", "Form", "GroundTruth", "HiddenTests", "Problem", "Selection", "Solution", "UnitTest"]
 
 Form = Literal["function", "method", "stdin"]
 """What a solution is: a module that defines the entry point as a function; one that may define it as a method of
 ``class Solution``, LeetCode's way; or a whole program from standard input to standard output."""
+
+DIFFICULTIES = ("easy", "medium", "hard")
+"""Labels that data sets give their problems."""
 
 
 class HiddenTests(Struct, frozen=True):

@@ -105,10 +105,9 @@ def _leave(code: object = None) -> NoReturn:
 
 
 def _open_streams() -> None:
-    text = {"encoding": "utf-8", "errors": "surrogateescape"}
     reader, writer = io.FileIO(0, "r", closefd=False), io.FileIO(1, "w", closefd=False)
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BufferedReader(reader), **text)  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = io.TextIOWrapper(io.BufferedWriter(writer), **text)  # type: ignore[misc]
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BufferedReader(reader), "utf-8", "surrogateescape")  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = io.TextIOWrapper(io.BufferedWriter(writer), "utf-8", "surrogateescape")  # type: ignore[misc]
     # What Python's site module gives a script, and a way out that takes the output along.
     builtins.exit = builtins.quit = _leave  # type: ignore[assignment]
     _patch(_exit=_leave)

@@ -11,13 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from coderm_tasks.errors import DatasetError
-from coderm_tasks.model import Form, GroundTruth, HiddenTests, Problem
+from coderm_tasks.model import DIFFICULTIES, Form, GroundTruth, HiddenTests, Problem
 from coderm_tasks.programs import RUN_PROGRAM, judge_context
 
-__all__ = ["DATASET", "RawCase", "Record", "call_of", "decode_record", "difficulties", "function_of", "problem_of"]
+__all__ = ["DATASET", "RawCase", "Record", "call_of", "decode_record", "function_of", "problem_of"]
 
 DATASET = "livecodebench"
-difficulties = ("easy", "medium", "hard")
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -71,8 +70,8 @@ def contest_time(record: Record, where: str) -> datetime:
 def problem_of(record: Record, where: str, hidden: HiddenTests) -> Problem:
     """Make the problem. Raises DatasetError for a value that cannot be used."""
     place = f"{where}: {record.question_id}"
-    if record.difficulty not in difficulties:
-        raise DatasetError(f"{place}: difficulty is {record.difficulty!r}: expected one of {', '.join(difficulties)}")
+    if record.difficulty not in DIFFICULTIES:
+        raise DatasetError(f"{place}: difficulty is {record.difficulty!r}: expected one of {', '.join(DIFFICULTIES)}")
     if not record.question_content.strip():
         raise DatasetError(f"{place}: question_content is empty: expected the text of the question")
     function = function_of(record, where)

@@ -73,6 +73,11 @@ class Slice(Struct, frozen=True, kw_only=True):
         return RELEASED_FILES[first - 1 : last]
 
     @property
+    def is_part(self) -> bool:
+        """Whether it may leave problems of the data set out, so that files about the whole of it speak of others."""
+        return any(value is not None for value in (self.release, self.start, self.end))
+
+    @property
     def words(self) -> str:
         """The window in words; empty where there is none."""
         return " ".join(f"{word} {date}" for word, date in (("from", self.start), ("to", self.end)) if date is not None)
