@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from coderm_tasks.errors import InputError
 from coderm_tasks.evidence import Extras, gather_for, with_extras
-from coderm_tasks.model import Problem, Selection
+from coderm_tasks.model import DIFFICULTIES, Problem, Selection
 from coderm_tasks.programs import cell_job
 from coderm_tasks.rerank import StrategyInput, canonical_name, get_selector, select
 from executor import Executor, PassMatrix, RunStats, SandboxError, Verdict
@@ -192,6 +192,8 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     """Task ids whose first sample was taken because the strategy had nothing to go by: mostly, no usable test."""
     tied: int
     """Problems whose pick was drawn among several solutions."""
+    by_difficulty: dict[str, int]
+    """Problems by the data set's own difficulty label, in order of difficulty; empty where it has none."""
 
 
 def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> RunSummary:
@@ -201,6 +203,7 @@ def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> R
     cells = sum(run.matrix.letters.size for run in runs)
     counts = {verdict: sum(run.matrix.count(verdict) for run in runs) for verdict in Verdict}
     selections = [run.selection for run in runs]
+    labels = [run.problem.difficulty for run in runs]
     return RunSummary(
         strategy=canonical_name(strategy),
         problems=len(runs),
@@ -222,6 +225,7 @@ def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> R
         no_samples=tuple(one.task_id for one in selections if one.index < 0),
         no_tests=tuple(one.task_id for one in selections if one.note and one.index >= 0),
         tied=sum(len(one.ties) > 1 for one in selections),
+        by_difficulty={name: count for name in DIFFICULTIES if (count := labels.count(name))},
     )
 
 

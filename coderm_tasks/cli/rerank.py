@@ -172,6 +172,7 @@ def _summary_table(summary: RunSummary, output: str) -> Any:
         f"Selected by {summary.strategy}",
         (
             ("problems", f"{summary.problems:,}"),
+            *((f"  {name}", f"{count:,}") for name, count in summary.by_difficulty.items()),
             ("  without samples (score as wrong)", f"{len(summary.no_samples):,}"),
             ("  without usable tests (first sample)", f"{len(summary.no_tests):,}"),
             ("  drawn among ties", f"{summary.tied:,}"),

@@ -16,7 +16,7 @@ Differences, all on purpose:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -31,7 +31,7 @@ from coderm_tasks.programs import module_of
 from coderm_tasks.programs.outputs import same_output
 from executor import Call, CallJob, Executor, Limits, Outcome
 
-__all__ = ["HIDDEN_TEST_LIMITS", "grade_by_hidden_tests", "same_value"]
+__all__ = ["HIDDEN_TEST_LIMITS", "check_hidden_tests", "grade_by_hidden_tests", "same_value"]
 
 HIDDEN_TEST_LIMITS = Limits(cpu_s=6.0, wall_s=60.0, memory_mb=4096, output_kb=65_536, max_timeouts=1)
 """What one test may use."""
@@ -52,6 +52,17 @@ class _Portion(Struct, frozen=True):
     """Private tests that earlier rounds ran."""
     last: bool
     """No further round is needed."""
+
+
+def check_hidden_tests(problems: Iterable[Problem]) -> None:
+    """Read the hidden tests of every problem that has some, and forget them: better now than after hours of sampling.
+
+    Raises:
+        DatasetError: tests that cannot be read, or are not what they claim to be.
+    """
+    for problem in problems:
+        if problem.truth.hidden is not None:
+            read_cases(problem)
 
 
 def grade_by_hidden_tests(executor: Executor, items: Sequence[Item], limits: Limits | None, book: Book) -> None:
