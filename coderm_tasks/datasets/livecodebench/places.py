@@ -46,7 +46,10 @@ def _of_path(path: Path, chosen: Slice) -> list[Path]:
 
 
 def _of_folder(folder: Path, chosen: Slice) -> list[Path]:
-    names = {path.name for path in folder.iterdir() if path.name.endswith(_ENDINGS)}
+    try:
+        names = {path.name for path in folder.iterdir() if path.name.endswith(_ENDINGS)}
+    except OSError as error:
+        raise DatasetError(f"LiveCodeBench: {folder} cannot be read ({error.strerror}): {_REMEDY}") from error
     if chosen.release is None and not names & set(RELEASED_FILES):
         if not names:
             raise DatasetError(f"LiveCodeBench: {folder} holds no *.jsonl file: {_REMEDY}")
