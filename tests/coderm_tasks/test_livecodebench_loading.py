@@ -217,9 +217,9 @@ def test_a_hostile_blob_is_refused_with_file_and_problem_and_nothing_is_run(tmp_
     ],
 )
 def test_private_tests_that_are_not_what_they_claim_are_refused(blob: Any, complaint: str, tmp_path: Path) -> None:
+    file = write(tmp_path / "x.jsonl", record(private_test_cases=blob))
     with pytest.raises(DatasetError, match=complaint) as caught:
-        (problem,) = load_livecodebench(Slice(path=str(write(tmp_path / "x.jsonl", record(private_test_cases=blob)))))
-        read_cases(problem)
+        [read_cases(problem) for problem in load_livecodebench(Slice(path=str(file)))]
     assert "x.jsonl:1" in str(caught.value)
     assert "\n" not in str(caught.value)
 
