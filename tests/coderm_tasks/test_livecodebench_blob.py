@@ -50,7 +50,7 @@ def test_the_python_written_pickler_is_read_too() -> None:
 def test_a_hostile_pickle_is_refused_and_not_run(protocol: int, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     hostile = pickle.dumps(Runs(f"touch {canary}"), protocol)
-    with pytest.raises(BlobError, match="not just a text: byte .* it was not run"):
+    with pytest.raises(BlobError, match=r"not just a text: byte .* it was not run"):
         unpack(packed(hostile))
     assert not canary.exists()
     pickle.loads(hostile)  # the payload is real
