@@ -23,7 +23,8 @@ _QUIET_MODULES = frozenset(
 """Modules whose functions neither keep state for the caller nor depend on time or chance."""
 _LOUD_NAMES = frozenset(
     """
-    exec eval globals vars setattr delattr open input getcontext setrecursionlimit __import__ __dict__
+    exec eval globals vars setattr delattr __setattr__ __delattr__ open input getcontext setrecursionlimit
+    __import__ __dict__
     __defaults__ __kwdefaults__ __globals__ __annotations__ __closure__ __code__ __wrapped__
     random seterr set_printoptions
     """.split()

@@ -12,6 +12,7 @@ from generation_server import MODEL, Server
 
 from coderm_tasks.cli import main
 from coderm_tasks.cli.livecodebench_flags import chosen_slice
+from coderm_tasks.datasets import Slice
 
 RIGHT = {
     "own_2": "class Solution:\n    def countPairs(self, nums: List[int], k: int):\n        return sum(a + b == k for a, b in combinations(nums, 2))\n",
@@ -163,12 +164,12 @@ def test_a_flag_of_livecodebench_beside_another_data_set_is_refused(
     assert "--livecodebench-to is given with --dataset humaneval" in capsys.readouterr().err
 
 
-def test_the_configuration_file_names_the_data_set_for_all_data_sets_runs(
+def test_the_configuration_file_chooses_the_slice_and_means_no_other_data_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "coderm.toml").write_text('livecodebench_path = "here"\nlivecodebench_from = "2024-01-01"\n')
     monkeypatch.setenv("CODERM_CONFIG", str(tmp_path / "coderm.toml"))
-    assert chosen_slice("humaneval", None, None, None, None).path == "here"
+    assert chosen_slice("humaneval", None, None, None, None) == Slice()
     chosen = chosen_slice("livecodebench", None, None, "2024-02-02", None)
     assert (chosen.path, chosen.start) == ("here", "2024-02-02")
 

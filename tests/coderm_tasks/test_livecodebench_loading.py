@@ -159,6 +159,7 @@ def test_a_missing_column_is_named_with_file_and_line(column: str, tmp_path: Pat
         ({"question_content": " "}, "q_1: question_content is empty"),
         ({"metadata": "{"}, "q_1: metadata is no JSON"),
         ({"metadata": '{"func_name": "a b"}'}, "q_1: metadata names the function 'a b'"),
+        ({"metadata": '{"func_name": "lambda"}'}, "q_1: metadata names the function 'lambda'"),
         ({"metadata": '{"func_name": 3}'}, "q_1: metadata names the function 3"),
         ({"public_test_cases": "["}, "q_1: public_test_cases cannot be read"),
         ({"public_test_cases": '[{"input": "x"}]'}, "q_1: public_test_cases cannot be read .*`output`"),

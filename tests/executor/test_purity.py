@@ -71,6 +71,7 @@ def test_a_solution_without_lasting_objects_is_stateless(source: str) -> None:
         "import numpy as np\nnp.seterr(all='raise')\n" + PLAIN,
         "def f(x):\n    f.calls = 1\n    return x\n",
         "def f(x):\n    globals()['n'] = x\n    return x\n",
+        "class A:\n    def g(self, n):\n        type.__setattr__(A, 'n', n)\n" + PLAIN,
         "class A:\n    items = []\n" + PLAIN,
         "class A:\n    def g(self):\n        self.n = 1\n" + PLAIN,
         "class A:\n    def g(self, seen=[]):\n        return seen\n" + PLAIN,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -35,6 +36,9 @@ class Record(Struct, frozen=True, kw_only=True):
     """JSON text of an object; ``func_name`` in it makes the problem one of a function."""
 
 
+_COLUMNS = Record.__struct_fields__
+
+
 class RawCase(Struct, frozen=True):
     """One test. ``testtype`` follows from the problem and is not looked at, as in the official evaluator."""
 
@@ -51,9 +55,6 @@ def decode_record(line: bytes, where: str) -> Record:
             f"{where}: got no record of LiveCodeBench ({error}): expected the columns {', '.join(_COLUMNS)}; "
             "check the file"
         ) from error
-
-
-_COLUMNS = Record.__struct_fields__
 
 
 def contest_time(record: Record, where: str) -> datetime:
@@ -100,7 +101,7 @@ def function_of(record: Record, where: str) -> str:
     function = metadata.get("func_name") if isinstance(metadata, dict) else metadata
     if not metadata or function is None:
         return ""
-    if not isinstance(function, str) or not function.isidentifier():
+    if not isinstance(function, str) or not function.isidentifier() or keyword.iskeyword(function):
         raise DatasetError(f"{place}: metadata names the function {function!r}: expected a Python name as func_name")
     return function
 

@@ -250,6 +250,7 @@ def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> 
         "tests_left_out": dict(generated.dropped) if generated is not None else {},
         "generation": _generation(plan, generated),
         "sandbox": "none: nothing was executed" if plan.predict_only else "bubblewrap",
+        "data_files": sorted({hidden.path for one in work if (hidden := one.problem.truth.hidden) is not None}),
         "versions": records.versions(),
     }
 
