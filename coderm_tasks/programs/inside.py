@@ -1,8 +1,9 @@
-"""Runs a whole program as its users would: real pipes as standard input and output, ``__name__ == "__main__"``.
+"""Runs a whole program as a script: standard input and output at every level of Python, ``__name__ == "__main__"``.
 
 This text becomes part of every solution that is a program, and runs in the sandbox, in the solution's own process:
 standard library only, and nothing in it is relied upon. A program that tampers with it changes what it prints, which it
-may do anyway.
+may do anyway. Streams are kept in memory: a cell can make no file, a pipe holds little, and threads to empty one are
+scarce where many boxes share a user.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import builtins
 import contextlib
 import io
 import os
-import signal
 import sys
 import threading
 import types
@@ -21,78 +21,108 @@ from typing import Any, NoReturn
 __all__ = ["coderm_run"]
 
 _LARGEST = 1 << 26
-_AT_ONCE = 4096
-"""Bytes that a pipe surely holds."""
-_REAL: dict[str, Any] = {"read": os.read, "fstat": os.fstat, "_exit": os._exit}
+"""Bytes that a program may print."""
+_REAL_OS = {name: getattr(os, name) for name in ("read", "write", "fstat", "_exit")}
+_REAL_OPEN = io.open
 
 
-class _Feed:
-    """Standard input: a pipe that holds the text, with the two things of a file that programs ask of it."""
+class _Streams:
+    """What descriptors 0 and 1 hold, whoever reads or writes them."""
 
     def __init__(self, data: bytes) -> None:
-        self.size = len(data)
-        self.end, self.source = os.pipe()
-        os.dup2(self.end, 0)
-        self.thread = threading.Thread(target=self._write, args=(data,), daemon=True)
-        if self.size <= _AT_ONCE:
-            self._write(data)
-        else:
-            self.thread.start()
-        _patch(read=self._read, fstat=self._fstat)
+        self.data = data
+        self.at = 0
+        self.printed = bytearray()
+        self.writers: list[Any] = []
 
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        with contextlib.suppress(OSError):
-            while view:
-                view = view[os.write(self.source, view) :]
-        os.close(self.source)
-
-    def _read(self, descriptor: int, count: int) -> bytes:
-        """From a file one read gives all that was asked for; a pipe gives what it holds."""
-        found = bytes(_REAL["read"](descriptor, count))
-        while descriptor == 0 and len(found) < count and (more := _REAL["read"](0, count - len(found))):
-            found += more
+    def take(self, count: int) -> bytes:
+        """The next bytes of standard input; none at its end."""
+        found = self.data[self.at : self.at + count]
+        self.at += len(found)
         return found
 
-    def _fstat(self, descriptor: int) -> os.stat_result:
-        found: os.stat_result = _REAL["fstat"](descriptor)
-        return os.stat_result((*found[:6], self.size, *found[7:10])) if descriptor == 0 else found
-
-    def stop(self) -> None:
-        """Take what the program left unread, so that the writer can end."""
-        while self.thread.is_alive():
-            _REAL["read"](self.end, 1 << 20)
-        os.close(self.end)
-
-
-class _Catch:
-    """Standard output: a pipe that is emptied while the program writes."""
-
-    def __init__(self) -> None:
-        self.start, self.end = os.pipe()
-        os.dup2(self.end, 1)
-        self.mark = os.urandom(16)
-        self.data = bytearray()
-        self.flooded = False
-        self.thread = threading.Thread(target=self._collect, daemon=True)
-        self.thread.start()
-
-    def _collect(self) -> None:
-        while not self.data.endswith(self.mark):
-            self.data += _REAL["read"](self.start, 1 << 16)
-            if len(self.data) > _LARGEST:
-                self.flooded = True
-                del self.data[: -len(self.mark)]
-
-    def stop(self) -> str:
-        """All that was written. The mark and not the pipe's end tells: the program may have kept a copy of it."""
-        os.write(self.end, self.mark)
-        self.thread.join()
-        for descriptor in (self.start, self.end):
-            os.close(descriptor)
-        if self.flooded:
+    def put(self, data: Any) -> int:
+        """Add to standard output."""
+        self.printed += data
+        if len(self.printed) > _LARGEST:
+            self.printed.clear()
             raise MemoryError("the program printed too much")
-        return self.data[: -len(self.mark)].decode("utf-8", "replace")
+        return len(data)
+
+    def read(self, descriptor: int, count: int) -> bytes:
+        """``os.read``."""
+        return self.take(count) if descriptor == 0 else bytes(_REAL_OS["read"](descriptor, count))
+
+    def write(self, descriptor: int, data: Any) -> int:
+        """``os.write``."""
+        return self.put(data) if descriptor == 1 else int(_REAL_OS["write"](descriptor, data))
+
+    def fstat(self, descriptor: int) -> os.stat_result:
+        """``os.fstat``: programs ask how much there is to read."""
+        found: os.stat_result = _REAL_OS["fstat"](descriptor)
+        return os.stat_result((*found[:6], len(self.data), *found[7:10])) if descriptor == 0 else found
+
+    def open(self, file: Any, mode: str = "r", buffering: int = -1, *more: Any, **named: Any) -> Any:
+        """``open``, for standard input and output by number or name; anything else is really opened."""
+        number = {0: 0, 1: 1, "/dev/stdin": 0, "/dev/stdout": 1}.get(file) if type(file) in (int, str) else None
+        if number is None or (number == 0) != ("r" in mode):
+            return _REAL_OPEN(file, mode, buffering, *more, **named)
+        raw = _Raw(self, number)
+        if buffering == 0:
+            return raw
+        buffer = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
+        self.writers += [buffer] if number else []
+        if "b" in mode:
+            return buffer
+        names = dict(zip(("encoding", "errors", "newline"), more))
+        given = {**names, **{key: value for key, value in named.items() if key in ("encoding", "errors", "newline")}}
+        text: Any = io.TextIOWrapper(
+            buffer, given.get("encoding") or "utf-8", given.get("errors") or "surrogateescape", given.get("newline")
+        )
+        self.writers += [text] if number else []
+        return text
+
+    def install(self) -> None:
+        """Become the process's streams."""
+        builtins.open = io.open = self.open
+        sys.stdin = sys.__stdin__ = self.open(0)  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = self.open(1, "w")  # type: ignore[misc]
+        # What Python's site module gives a script, and a way out that takes the output along.
+        builtins.exit = builtins.quit = _leave  # type: ignore[assignment]
+        _patch(read=self.read, write=self.write, fstat=self.fstat, _exit=_leave)
+
+    def output(self) -> str:
+        """All that was printed, with what is still in buffers, the last opened first: text lies above bytes."""
+        for writer in [sys.stdout, *reversed(self.writers)]:
+            with contextlib.suppress(Exception):
+                writer.flush()
+        return self.printed.decode("utf-8", "replace")
+
+
+class _Raw(io.RawIOBase):
+    """Standard input (0) or output (1) as an unbuffered file. Closing it closes nothing else."""
+
+    def __init__(self, streams: _Streams, number: int) -> None:
+        super().__init__()
+        self._streams = streams
+        self._number = number
+
+    def fileno(self) -> int:
+        return self._number
+
+    def readable(self) -> bool:
+        return self._number == 0
+
+    def writable(self) -> bool:
+        return self._number == 1
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._streams.take(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def write(self, data: Any) -> int:
+        return self._streams.put(data)
 
 
 def _patch(**functions: Any) -> None:
@@ -102,15 +132,6 @@ def _patch(**functions: Any) -> None:
 
 def _leave(code: object = None) -> NoReturn:
     raise SystemExit(code)
-
-
-def _open_streams() -> None:
-    reader, writer = io.FileIO(0, "r", closefd=False), io.FileIO(1, "w", closefd=False)
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BufferedReader(reader), "utf-8", "surrogateescape")  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = io.TextIOWrapper(io.BufferedWriter(writer), "utf-8", "surrogateescape")  # type: ignore[misc]
-    # What Python's site module gives a script, and a way out that takes the output along.
-    builtins.exit = builtins.quit = _leave  # type: ignore[assignment]
-    _patch(_exit=_leave)
 
 
 def _execute(source: str) -> None:
@@ -131,9 +152,6 @@ def _execute(source: str) -> None:
                 thread.join()
     finally:
         atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.__stdout__):
-            with contextlib.suppress(Exception):
-                stream.flush()  # type: ignore[union-attr]
 
 
 def coderm_run(source: str, stdin: str) -> str:
@@ -141,13 +159,11 @@ def coderm_run(source: str, stdin: str) -> str:
     if not isinstance(stdin, str):
         raise TypeError(f"run_program takes the standard input as a string, not as {type(stdin).__name__}")
     atexit._clear()
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    feed, catch = _Feed(stdin.encode("utf-8", "surrogateescape")), _Catch()
+    streams = _Streams(stdin.encode("utf-8", "surrogateescape"))
+    streams.install()
     try:
-        _open_streams()
         _execute(source)
+        return streams.output()
     finally:
-        _patch(**_REAL)
-        feed.stop()
-        printed = catch.stop()
-    return printed
+        _patch(**_REAL_OS)
+        builtins.open = io.open = _REAL_OPEN

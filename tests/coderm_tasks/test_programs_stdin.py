@@ -55,6 +55,11 @@ READERS = {
         "import os, sys\nfd, parts = sys.stdin.fileno(), []\nwhile True:\n    part = os.read(fd, 3)\n    if not part:\n"
         "        break\n    parts.append(part)\nprint(sum(map(int, b''.join(parts).split()[1:])))"
     ),
+    "open of /dev/stdin": "print(sum(map(int, open('/dev/stdin').read().split()[1:])))",
+    "open(0) for bytes": "print(sum(map(int, open(0, 'rb').read().split()[1:])))",
+    "io.open without a buffer": "import io\nprint(sum(map(int, io.open(0, 'rb', 0).readall().split()[1:])))",
+    "fdopen": "import os\nprint(sum(map(int, os.fdopen(0).read().split()[1:])))",
+    "input beside a buffered reader": "import sys\ninput()\nprint(sum(map(int, sys.stdin.buffer.read().split() or sys.stdin.read().split() or [6])))",
     "fileinput": "import fileinput\nlines = list(fileinput.input())\nprint(sum(map(int, lines[1].split())))",
     "until EOFError": (
         "total = 0\nwhile True:\n    try:\n        total += sum(map(int, input().split()))\n    except EOFError:\n"
@@ -76,6 +81,9 @@ WRITERS = {
     "buffer": "import sys\nsys.stdout.buffer.write(b'a 1\\n')",
     "os.write": "import os\nos.write(1, b'a 1\\n')",
     "open(1)": "with open(1, 'w') as out:\n    out.write('a 1\\n')",
+    "open(1) that nobody closes": "out = open(1, 'w')\nout.write('a 1\\n')",
+    "open of /dev/stdout": "with open('/dev/stdout', 'w') as out:\n    out.write('a 1\\n')",
+    "bytes in two ways": "import os, sys\nsys.stdout.write('a ')\nsys.stdout.flush()\nos.write(1, b'1\\n')",
     "fdopen": "import os\nwith os.fdopen(1, 'w') as out:\n    print('a 1', file=out)",
     "a stream of its own, written at exit": (
         "import atexit, io, os, sys\nsys.stdout = io.StringIO()\n"
@@ -148,6 +156,18 @@ def test_large_input_and_output_go_through(executor: LocalExecutor) -> None:
     assert printed(executor, "import sys\nsys.stdout.write(sys.stdin.read())", numbers) == numbers
     assert printed(executor, "import os\nprint(len(os.read(0, os.fstat(0).st_size)))", numbers) == f"{len(numbers)}\n"
     assert printed(executor, "print(1)", numbers) == "1\n"
+
+
+def test_a_program_that_prints_without_end_is_stopped_by_what_it_printed(executor: LocalExecutor) -> None:
+    outcome = printed(executor, "while True:\n    print('x' * 1_000_000)")
+    assert isinstance(outcome, Outcome)
+    assert (outcome.kind, outcome.error) == ("raised", "MemoryError")
+
+
+def test_no_thread_is_needed_to_read_or_print(executor: LocalExecutor) -> None:
+    # Where many boxes share a user, the limit on its threads leaves none.
+    program = "import threading\nprint(threading.active_count(), len(open(0).read()))"
+    assert printed(executor, program, "x" * 3_000_000) == "1 3000000\n"
 
 
 def test_input_that_no_program_reads_does_not_hold_it_up(executor: LocalExecutor) -> None:
