@@ -8,8 +8,8 @@ Differences, all on purpose:
 
 - The seconds are CPU seconds of the solution's process, not time on the wall, which grows when others use the machine.
 - A program runs as a script, with ``__name__ == "__main__"`` and all of ``sys.stdin``; the official evaluator makes a
-  function of it and replaces some of ``sys.stdin``, so that a few correct programs fail there (``sys.stdin.buffer``, a
-  ``__main__`` block that is not the last).
+  function of it and replaces parts of ``sys.stdin``, so that a few correct programs fail there (one with a
+  ``__main__`` block that is not the last, say).
 - A program that ends with a nonzero status is wrong, whatever it printed; the official evaluator looks at the output.
 - What a function returns counts as the plain data it holds: an object with an ``__eq__`` of its own is never right.
 """

@@ -14,7 +14,6 @@ import contextlib
 import io
 import os
 import sys
-import threading
 import types
 from typing import Any, NoReturn
 
@@ -147,11 +146,16 @@ def _execute(source: str) -> None:
         except SystemExit as stop:
             if stop.code not in (None, 0):
                 raise
-        for thread in threading.enumerate():
-            if not thread.daemon and thread is not threading.current_thread():
-                thread.join()
+        _join(sys.modules.get("threading"))
     finally:
         atexit._run_exitfuncs()
+
+
+def _join(threading: Any) -> None:
+    """Wait for the threads that the program started; without the module, whose import takes time, it started none."""
+    for thread in threading.enumerate() if threading is not None else ():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
 
 
 def coderm_run(source: str, stdin: str) -> str:
