@@ -21,8 +21,8 @@ def module_of(problem: Problem, code: str, *, one_instance: bool = False) -> str
     What does not parse is returned as it is: it fails where it is loaded, as it has to.
 
     Args:
-        one_instance: for form ``method``: all calls go to one instance, as the official evaluator makes them; otherwise
-            each call gets an instance of its own.
+        one_instance: for form ``method``: all calls go to one instance within the limits that the official evaluator
+            sets; otherwise each call gets an instance of its own.
     """
     if problem.form == "function" or not code.strip():
         return code
@@ -36,7 +36,7 @@ def _module(form: str, entry_point: str, code: str, one_instance: bool) -> str:
         return as_module(code if tree is None else with_imports(code, tree))
     if tree is None:
         return code
-    source = with_imports(code, tree, deep=True)
+    source = with_imports(code, tree, limits=True if one_instance else None)
     defined = {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
     if _CLASS not in defined:
         return source

@@ -19,23 +19,25 @@ _STARS = """
 name stays the builtin."""
 _MODULES = _STARS[:-1]
 """Modules that it then imports under their own names."""
-_RECURSION = "import sys\nsys.setrecursionlimit(50000)"
+_LIMITS = "import sys\nsys.setrecursionlimit(50000)\ngetattr(sys, 'set_int_max_str_digits', int)(50000)"
+"""The evaluator's, of recursion and of the digits of a printed integer; the second came with patch releases of 3.10."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def with_imports(source: str, tree: ast.Module, *, deep: bool = False) -> str:
+def with_imports(source: str, tree: ast.Module, *, limits: bool | None = False) -> str:
     """The source with imports of those names that it uses without binding them, and that the evaluator provides.
 
     Only what is used is imported, so that it still shows what a solution depends on.
 
     Args:
         tree: of ``source``.
-        deep: also raise the recursion limit to the evaluator's, where functions call themselves.
+        limits: also raise Python's limits to the evaluator's; None: only where functions call themselves, because a
+            solution that sets limits counts as one that keeps state.
     """
     offered = _offered()
     lines = sorted(offered[name] for name in (_free(source) & offered.keys()) - _bound(tree))
-    if deep and _recurs(tree):
-        lines.append(_RECURSION)
+    if _recurs(tree) if limits is None else limits:
+        lines.append(_LIMITS)
     if not lines:
         return source
     at = max((node.end_lineno or 0 for node in tree.body if _comes_first(node, tree)), default=0)

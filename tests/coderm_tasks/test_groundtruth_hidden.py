@@ -114,6 +114,13 @@ def test_all_problems_are_graded_together_in_the_order_given(
     assert sum(told) == 4
 
 
+def test_a_method_runs_within_the_official_evaluators_limits(
+    executor: LocalExecutor, problems: dict[str, Problem]
+) -> None:
+    code = PAIRS.replace("return", "assert len(str(10**9999)) == 10_000\n        return")
+    assert graded(executor, problems["own_2"], code) == [Grade(True, True)]
+
+
 FORGERIES = [
     "import sys\nsys.modules['solution'].coderm_run = lambda *a: Any\nprint('x')",
     "class Yes(str):\n    def __eq__(self, other): return True\n    __hash__ = str.__hash__\nimport sys\nsys.modules['solution'].run_program = lambda *a: Yes('x')\nprint('x')",

@@ -185,6 +185,18 @@ def test_a_file_that_is_no_data_set_is_refused(text: str, complaint: str, tmp_pa
         ids(path=str(tmp_path / "x.jsonl"))
 
 
+def test_integers_are_read_up_to_the_official_evaluators_length(tmp_path: Path) -> None:
+    long = "9" * 40_000
+    columns = {"metadata": '{"func_name": "f"}', "public_test_cases": cases((long, long), ("1", "NaN"), ("1", "[2]"))}
+    file = write(tmp_path / "x.jsonl", record(private_test_cases=cases((long, "1")), **columns))
+    (problem,) = load_livecodebench(Slice(path=str(file)))
+    assert read_cases(problem).private == (Case((10**40_000 - 1,), 1),)
+    assert problem.examples == ("assert f(1) == [2]",)  # what Python cannot write is no example
+    write(file, record(private_test_cases="[]", **{**columns, "public_test_cases": cases(("1" * 50_001, "1"))}))
+    with pytest.raises(DatasetError, match="an integer of more than 50000 digits"):
+        load_livecodebench(Slice(path=str(file)))
+
+
 class Runs:
     """Unpickled by Python's pickle it runs a command."""
 

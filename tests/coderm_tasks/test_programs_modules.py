@@ -10,7 +10,7 @@ import pytest
 from coderm_tasks.model import GroundTruth, Problem
 from coderm_tasks.programs import call_job, cell_job, judge_context, module_of
 from coderm_tasks.programs.outputs import same_output
-from executor import Call, Limits, LocalExecutor, open_executor
+from executor import Call, CallJob, Limits, LocalExecutor, open_executor
 from executor.purity import look_at
 
 PROBLEM = Problem(
@@ -79,9 +79,9 @@ def test_each_call_of_a_unit_test_gets_an_instance_of_its_own(executor: LocalExe
     counting = "class Solution:\n    def __init__(self):\n        self.n = 0\n    def double(self, x):\n        self.n += 1\n        return self.n * x"
     assert verdicts(executor, counting, ["assert double(1) == 1 and double(1) == 1"]) == "P"
     shared = module_of(PROBLEM, counting, one_instance=True)
-    names: dict[str, Any] = {}
-    exec(shared, names)
-    assert (names["double"](1), names["double"](1)) == (1, 2)
+    twice = CallJob(job_id="q", entry_point="double", solutions=(shared,), calls=(Call((1,)),) * 2, in_order=True)
+    (outputs,) = executor.call([twice])
+    assert [outcome.value for outcome in outputs.outcomes[0]] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ WRITERS = {
         "import threading, time\ndef late():\n    time.sleep(0.05)\n    print('a 1')\nthreading.Thread(target=late).start()"
     ),
     "recursion as deep as the evaluator allows": "def deep(n):\n    return 1 if n == 0 else deep(n - 1)\nprint('a', deep(5000))",
+    "an integer longer than Python prints": "s = str(10**9999)\nprint('a', s[0])",
     "standard error beside it": "import sys\nprint('debug', file=sys.stderr)\nprint('a 1')",
     "a prompt that is empty": "print('a', len(input('')))",
     "what the evaluator imports": "print('a', gcd(3, 7)) if Counter('ab')['a'] == 1 else print(0)",
