@@ -138,6 +138,24 @@ def test_without_a_network_the_hub_gives_one_line_with_the_remedy(monkeypatch: p
     assert "\n" not in str(caught.value)
 
 
+def test_what_the_hubs_client_has_downloaded_is_read_without_a_network(
+    livecodebench_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants
+
+    repository = tmp_path / "datasets--livecodebench--code_generation_lite"
+    snapshot = repository / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    (snapshot / "test.jsonl").write_bytes((livecodebench_folder / "test.jsonl").read_bytes())
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    assert ids(release="release_v1") == ["own_2", "own_a", "own_b"]
+    with pytest.raises(DatasetError, match=r"test2.jsonl of livecodebench/code_generation_lite cannot be downloaded"):
+        ids(release="release_v2")
+
+
 def test_a_question_id_that_stands_twice_is_named_with_both_places(tmp_path: Path) -> None:
     file = write(tmp_path / "x.jsonl", record("q_1"), record("q_2"), record("q_1"))
     with pytest.raises(DatasetError, match=r"x.jsonl:3: got question_id 'q_1' of .*x.jsonl:1 again"):
