@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from coderm_tasks.atomic import check_writable
-from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
+from coderm_tasks.datasets import Slice, cli_dataset, load_problems_to_rerank
 from coderm_tasks.errors import InputError
 from coderm_tasks.files import read_samples
 from coderm_tasks.generation.bank import load_bank
@@ -33,7 +33,7 @@ class RerankRequest(Struct, frozen=True, kw_only=True):
     """What the user asked for."""
 
     dataset: str
-    """``humaneval`` or ``mbpp``, the EvalPlus sets."""
+    """``humaneval`` or ``mbpp``, the EvalPlus sets; or ``livecodebench``."""
     samples: Path
     tests: Path
     output: Path
@@ -51,6 +51,8 @@ class RerankRequest(Struct, frozen=True, kw_only=True):
     """Skip cells that cannot change the vote."""
     audit: float = 0.0
     """Share of the lifted cells to be run the slow way too."""
+    livecodebench: Slice = Slice()
+    """Which of LiveCodeBench's problems, where that is the data set."""
 
 
 class RerankPlan(Struct, frozen=True):
@@ -104,9 +106,10 @@ def read_work(request: RerankRequest) -> tuple[Work, ...]:
         ConfigError, DatasetError: the data set is unknown or cannot be loaded.
         InputError: a bad file or record.
     """
-    problems = load_problems_to_rerank(cli_dataset(request.dataset))
-    samples = read_samples(request.samples, {problem.task_id: problem for problem in problems})
-    tests = load_bank(request.tests, [problem.task_id for problem in problems])
+    problems = load_problems_to_rerank(cli_dataset(request.dataset), request.livecodebench)
+    by_id, part = {problem.task_id: problem for problem in problems}, request.livecodebench.is_part
+    samples = read_samples(request.samples, by_id, ignore_unknown=part)
+    tests = load_bank(request.tests, by_id, ignore_unknown=part)
     return tuple(
         Work(problem, samples.codes(problem.task_id), tuple(tests.get(problem.task_id, ()))) for problem in problems
     )

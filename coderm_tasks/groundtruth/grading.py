@@ -2,6 +2,7 @@
 
 HumanEval: the data set's own ``check(candidate)`` is one test. EvalPlus: the reference solution's outputs are computed
 in the sandbox, each solution's outputs too, and :mod:`coderm_tasks.groundtruth.oracle` compares them here.
+LiveCodeBench: inputs and outputs are in the data set; see :mod:`coderm_tasks.groundtruth.hidden_tests`.
 
 Differences from ``evalplus.evaluate`` 0.3.1, all on purpose:
 
@@ -25,6 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from coderm_tasks.groundtruth import oracle
 from coderm_tasks.groundtruth.book import Book, Item, Progress
+from coderm_tasks.groundtruth.hidden_tests import grade_by_hidden_tests
 from coderm_tasks.groundtruth.model import Grade
 from coderm_tasks.groundtruth.reasons import describe_stop, describe_verdict, describe_wrong
 from coderm_tasks.groundtruth.references import Truth, run_references
@@ -58,7 +60,8 @@ def grade(
         executor: where code runs. HumanEval's checks run under its own limits.
         problems: with distinct task ids.
         solutions: sources per problem, in sample order; an empty source is wrong.
-        limits: limits of each call where outputs are compared.
+        limits: limits of each call where outputs are compared. Hidden tests have their own
+            (:data:`coderm_tasks.groundtruth.hidden_tests.HIDDEN_TEST_LIMITS`) unless others than the default are given.
         progress: told how many solutions are done, so that the calls add up to their number.
         evalplus_bug_compat: fail solutions where EvalPlus 0.3.1 does so by its bugs, see above.
 
@@ -75,8 +78,14 @@ def grade(
     _settle_without_running(book, evalplus_bug_compat)
     items = list(book.undecided())
     _grade_by_check(executor, [item for item in items if item.problem.truth.check], book)
-    _grade_by_outputs(executor, [item for item in items if not item.problem.truth.check], limits, book)
+    own = None if limits == GROUND_TRUTH_LIMITS else limits
+    grade_by_hidden_tests(executor, [item for item in items if item.problem.truth.hidden is not None], own, book)
+    _grade_by_outputs(executor, [item for item in items if _has_inputs(item.problem)], limits, book)
     return book.grades()
+
+
+def _has_inputs(problem: Problem) -> bool:
+    return not problem.truth.check and problem.truth.hidden is None
 
 
 def _settle_without_running(book: Book, evalplus_bug_compat: bool) -> None:

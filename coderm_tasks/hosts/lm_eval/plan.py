@@ -18,6 +18,7 @@ from coderm_tasks.errors import StoreError
 from coderm_tasks.generation.bank import load_bank
 from coderm_tasks.generation.prompts import render
 from coderm_tasks.generation.sources import ModelSource
+from coderm_tasks.groundtruth.hidden_tests import check_hidden_tests
 from coderm_tasks.hosts.lm_eval.caller import output_folder
 from coderm_tasks.model import Problem
 from coderm_tasks.rerank import get_selector
@@ -94,11 +95,13 @@ def make_plan(
     Raises:
         SandboxMissing: code cannot be executed safely on this machine.
         ConfigError, InputError, GenerationError: settings, a bank or an endpoint that cannot be used.
+        DatasetError: the data set's tests cannot be read.
         StoreError: the records cannot be written.
     """
     by_id = {problem.task_id: problem for problem in problems}
     if not predict_only:
         require_sandbox()
+        check_hidden_tests(by_id[task_id] for task_id in chosen)
     get_selector(config.strategy)
     check_allocation(config.allocation)
     bank = load_bank(Path(config.tests), tuple(by_id)) if config.tests is not None else None
