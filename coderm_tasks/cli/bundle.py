@@ -164,7 +164,7 @@ def verify(
     Example:
       coderm bundle verify bundle.zip --rerun 0.05
     """
-    from coderm_tasks.cli.console import print_json
+    from coderm_tasks.cli.console import print_json, progress_bar
     from coderm_tasks.hosts.bundles.verify import verify_bundle
 
     def open_box(limits: Limits) -> Executor:
@@ -173,7 +173,7 @@ def verify(
         # Without the cache: a verdict that is only looked up has not been run again.
         return open_executor(workers=workers, limits=limits, cache=None)
 
-    found = verify_bundle(bundle, open_box, share=rerun, seed=seed)
+    found = verify_bundle(bundle, open_box, share=rerun, seed=seed, bar=progress_bar)
     if as_json:
         print_json(found)
     else:

@@ -69,7 +69,7 @@ def test_the_real_evalplus_accepts_both_the_jsonl_and_the_folder(made: Path, tmp
         assert passed >= CODES.keys() - {"HumanEval/32"}
 
 
-def test_equal_runs_give_equal_bytes(made: Path, tmp_path: Path) -> None:
+def test_equal_records_give_equal_bytes(made: Path, tmp_path: Path) -> None:
     assert bundle("evalplus", made, tmp_path / "a.zip") == bundle("evalplus", made, tmp_path / "b.zip") == 0
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 

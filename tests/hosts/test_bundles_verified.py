@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from bundle_runs import CODES, bundle, checks, contents, needs_sandbox, rerank, zipped
+from bundle_runs import CODES, STATED, bundle, checks, contents, lines, needs_sandbox, rerank, zipped
 
 from coderm_tasks.cli import main
 from coderm_tasks.hosts.bundles import archive
@@ -117,6 +117,10 @@ def drop_a_row(files: Files) -> None:
     replaced("records/matrix.jsonl", b'"FF",', b"")(files)
 
 
+def deep(files: Files) -> None:
+    files["method.json"] = b'{"x":' * 100_000
+
+
 @pytest.mark.parametrize(
     ("change", "check", "words"),
     [
@@ -134,6 +138,9 @@ def drop_a_row(files: Files) -> None:
         (replaced("method.json", b'"unparsable": []', b'"unparsable": ["HumanEval/0"]'), "syntax", "declares 1"),
         (replaced("method.json", b'"cpu_s": 1.0', b'"cpu_s": 3000.0'), "verdicts", "check it by hand"),
         (replaced("method.json", b'"dataset": "humaneval_plus"', b'"dataset": "made_up"'), "complete", "made_up"),
+        (replaced("method.json", b'"cpu_s": 1.0', b'"cpu_s": "x"'), "verdicts", "limits that cannot be"),
+        (replaced("method.json", b'"strategy": "coderm"', b'"strategy": "oracle"'), "records", "expected one"),
+        (deep, "records", "recursion"),
         (replaced("records/samples.jsonl", b'"task_id"', b'"task"'), "records", "no text under task_id"),
     ],
 )
@@ -231,6 +238,57 @@ def test_what_is_no_zip_is_refused(content: bytes, tmp_path: Path, capsys: pytes
     (tmp_path / "b.zip").write_bytes(content)
     assert main(["bundle", "verify", str(tmp_path / "b.zip")]) == 2
     assert "is no sound zip file" in capsys.readouterr().err
+
+
+def test_a_bundle_that_was_damaged_on_its_way_is_refused(
+    sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = sound.read_bytes()
+    place = whole.index(b"records/samples.jsonl") + 100
+    (tmp_path / "b.zip").write_bytes(whole[:place] + bytes(50) + whole[place + 50 :])
+    assert main(["bundle", "verify", str(tmp_path / "b.zip")]) == 2
+    assert "is no sound zip file" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def hub_bundle(sound: Path) -> Path:
+    labels = [{"task_id": t, "plus": "pass" if i else "fail"} for t, of in CODES.items() for i in range(len(of))]
+    file = lines(sound.parent / "labels.jsonl", *labels)
+    words = ["bundle", "hf", str(sound.parent / "best.jsonl"), "--output", str(sound.parent / "hub.zip"), *STATED[:-1]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HUMANEVAL_OVERRIDE_PATH", str(Path(__file__).parents[1] / "data" / "humaneval_tiny.jsonl"))
+        assert main([*words, "--labels", str(file), "--hub-dataset", "org/set", "--hub-task", "main"]) == 0
+    return sound.parent / "hub.zip"
+
+
+YAML = ".eval_results/main_best_of_2_coderm.yaml"
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "words"),
+    [
+        (replaced(YAML, b"100.0", b"101.0"), "files of the board", "the value is 101.0, 100.0 by the labels"),
+        (
+            replaced(YAML, b"NOT pass@1: best-of-2", b"pass@1"),
+            "files of the board",
+            "do not say that this is best-of-N",
+        ),
+        (replaced(YAML, b"- {", b"- [{"), "files of the board", ""),
+        (replaced("records/labels.jsonl", b'"pass"', b'"fail"'), "method", "the score is 1.0 in method.json, 0.0"),
+    ],
+)
+def test_a_forged_entry_for_the_hub_fails(
+    hub_bundle: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Files], None],
+    check: str,
+    words: str,
+) -> None:
+    assert checks(capsys, hub_bundle, "--rerun", "0")[0] == 0
+    code, found = checks(capsys, forged(hub_bundle, tmp_path / "b.zip", change), "--rerun", "0")
+    assert words in found[check]["detail"]
+    assert (found[check]["status"], code) == ("fail", 1)
 
 
 def test_a_missing_file_and_a_folder_that_is_no_bundle_are_refused(

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -34,6 +35,8 @@ MOST_BYTES = 2 << 30
 """A hundred samples and a hundred tests of a thousand problems take a tenth of this."""
 _WHEN = (1980, 1, 1, 0, 0, 0)
 _BLOCK = 1 << 20
+_UNSOUND = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)
+"""What zipfile ends in over a damaged file."""
 
 
 class FileHash(Struct, frozen=True, kw_only=True):
@@ -90,7 +93,15 @@ def unpack(path: Path, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as source, target.open("xb") as sink:
                     _copy(path, entry, source, sink)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        UnicodeError,
+        ValueError,
+        zlib.error,
+    ) as error:
         raise InputError(f"{path}: is no sound zip file ({error}); expected a bundle; fetch it again") from error
     except OSError as error:
         raise InputError(

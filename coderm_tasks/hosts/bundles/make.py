@@ -20,6 +20,7 @@ from coderm_tasks.hosts.bundles.method import Method, Stated, encode, method_of
 from coderm_tasks.hosts.bundles.method_page import method_page
 from coderm_tasks.hosts.bundles.run import Run, read_runs, some
 from coderm_tasks.hosts.bundles.submissions import BoardFacts, bundle_name, submission
+from coderm_tasks.model import Problem
 from coderm_tasks.run_record import questions_sha256
 
 __all__ = ["BundleReport", "BundleRequest", "is_python", "make_bundle", "problems_of"]
@@ -109,12 +110,16 @@ def _check_dataset(method: Method) -> None:
         )
 
 
-def problems_of(dataset: str) -> dict[str, str] | None:
-    """Task ids of a data set with the hash of its questions under the empty id; None where we have no such data set."""
+def problems_of(dataset: str) -> Mapping[str, Problem] | None:
+    """The problems of a data set by task id; None where we have no such data set (BigCodeBench's).
+
+    Raises:
+        ConfigError, DatasetError: the data set is unknown, or cannot be loaded.
+    """
     if dataset == "bigcodebench":
         return None
     loaded = load_problems_to_rerank(dataset) if dataset != "livecodebench" else load_problems(dataset)
-    return {"": questions_sha256(loaded), **{problem.task_id: problem.entry_point for problem in loaded}}
+    return {problem.task_id: problem for problem in loaded}
 
 
 def _check_complete(run: Run, method: Method) -> Method:
@@ -122,8 +127,6 @@ def _check_complete(run: Run, method: Method) -> Method:
     if known is None:
         logger.warning("data set %s is not ours: completeness was not checked against it", method.dataset)
         return method
-    known = dict(known)
-    questions = known.pop("")
     missing = [task_id for task_id in known if task_id not in run.selections]
     unknown = [task_id for task_id in run.selections if task_id not in known]
     if missing or unknown:
@@ -132,7 +135,8 @@ def _check_complete(run: Run, method: Method) -> Method:
             f"the run {what} {len(names)} problems ({some(names)}) of {method.dataset}, which has {len(known)}; "
             "expected every problem once; run the rest (an lm-eval run without --limit), or name all ranks"
         )
-    if method.questions_sha256 is not None and method.questions_sha256 != questions:
+    questions = questions_sha256(known.values())
+    if method.questions_sha256 not in (None, questions):
         raise InputError(
             f"the questions of {method.dataset} on this machine are not those of the run (their SHA-256 differs); "
             "expected the same version; use the data set file of the run"

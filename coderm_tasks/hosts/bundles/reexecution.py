@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
 from msgspec import Struct
 
-from coderm_tasks.datasets import DATASETS, load_problems_to_rerank
-from coderm_tasks.errors import ConfigError, InputError
+from coderm_tasks.errors import InputError
 from coderm_tasks.evidence import gather_for, run_cells, with_extras
+from coderm_tasks.hosts.bundles.method import Method
 from coderm_tasks.hosts.bundles.run import Run, some
 from coderm_tasks.model import Problem
 from coderm_tasks.pipeline import Work
 from coderm_tasks.rerank import Need, Strategy, StrategyInput, get_selector, select
 from executor import Executor, PassMatrix
 
-__all__ = ["ReRun", "rerun", "reselect"]
+__all__ = ["Job", "ReRun", "draw_jobs", "executes", "rerun", "reselect"]
 
 _MACHINE = "TR"
 """Verdicts that a slower machine may give where another does not."""
@@ -40,26 +40,35 @@ class ReRun(Struct, frozen=True, kw_only=True):
         return len(self.disagreements) > self.by_machine or self.by_machine > _TOLERATED * self.cells
 
 
+class Job(Struct, frozen=True):
+    """Samples of one problem that were drawn."""
+
+    work: Work
+    """With the drawn samples only."""
+    rows: tuple[int, ...]
+    """Their indices in the run."""
+
+
+def executes(strategy: Strategy) -> bool:
+    """Whether selecting takes more than the matrix: outputs of calls, or the examples."""
+    return strategy.outputs is not Need.NO or strategy.examples is not Need.NO
+
+
 def reselect(
-    run: Run, strategy: str, seed: int, dataset: str, open_executor: Callable[[], Executor], share: float
+    run: Run, method: Method, executor: Executor | None, problems: Mapping[str, Problem] | None
 ) -> tuple[str, str]:
-    """Select again from the recorded matrices. Returns the status of the check, and what to say of it."""
-    try:
-        selector = get_selector(strategy)
-    except ConfigError as error:
-        return "fail", str(error)
+    """Select again from the recorded matrices. Returns the status of the check, and what to say of it.
+
+    ``executor`` and ``problems`` are for strategies that look at more than the matrix.
+    """
+    strategy, seed = method.strategy, method.seed
     inputs = {
         task_id: StrategyInput(task_id=task_id, solutions=codes, matrix=run.matrices[task_id].matrix())
         for task_id, codes in run.samples.items()
     }
-    if _executes(selector):
-        problems = _problems(dataset)
-        if share == 0 or problems is None:
-            why = "--rerun is 0" if share == 0 else f"data set {dataset} is not ours"
-            return "skipped", f"strategy {strategy} looks at outputs, which have to be executed, and {why}"
-        work = [Work(problems[task_id], run.samples[task_id], run.tests[task_id]) for task_id in inputs]
-        with open_executor() as executor:
-            extras = gather_for(selector, executor, work)
+    if executor is not None and problems is not None:
+        work = [Work(_known(problems, task_id), run.samples[task_id], run.tests[task_id]) for task_id in inputs]
+        extras = gather_for(get_selector(strategy), executor, work)
         inputs = {task_id: with_extras(one, extras.get(task_id)) for task_id, one in inputs.items()}
     wrong = []
     for task_id, given in inputs.items():
@@ -72,36 +81,39 @@ def reselect(
     return "pass", f"{strategy} with seed {seed} selects the same in {len(inputs)} problems"
 
 
-def _executes(selector: Strategy) -> bool:
-    return selector.outputs is not Need.NO or selector.examples is not Need.NO
+def _known(problems: Mapping[str, Problem], task_id: str) -> Problem:
+    if task_id not in problems:
+        raise InputError(f"{task_id} is no problem of the data set; expected its problems only")
+    return problems[task_id]
 
 
-def _problems(dataset: str) -> dict[str, Problem] | None:
-    if dataset not in DATASETS:
-        return None
-    return {problem.task_id: problem for problem in load_problems_to_rerank(dataset)}
-
-
-def rerun(run: Run, dataset: str, open_executor: Callable[[], Executor], share: float, seed: int) -> ReRun | str:
-    """Run drawn samples against all their tests again, and compare; a text where that cannot be.
+def draw_jobs(run: Run, problems: Mapping[str, Problem], share: float, seed: int) -> list[Job]:
+    """Draw samples to be run against all their tests.
 
     Whole rows, as in the run: what a sample's first timeouts lead to depends on the tests before.
     """
-    problems = _problems(dataset)
-    if problems is None:
-        return f"the problems of {dataset} are not at hand"
-    drawn = _drawn(run, share, seed)
-    jobs = {}
-    for task_id, rows in drawn.items():
-        if task_id not in problems:
-            raise InputError(f"{task_id} is no problem of {dataset}; expected its problems only")
-        codes = tuple(run.samples[task_id][row] for row in rows)
-        jobs[task_id] = (Work(problems[task_id], codes, run.tests[task_id]), run.tests[task_id])
-    if not jobs:
-        return "there is no cell to run"
-    with open_executor() as executor:
-        found = run_cells(executor, jobs)
-    return _compare(run, drawn, found)
+    return [
+        Job(
+            Work(_known(problems, task_id), tuple(run.samples[task_id][row] for row in rows), run.tests[task_id]),
+            tuple(rows),
+        )
+        for task_id, rows in _drawn(run, share, seed).items()
+    ]
+
+
+def rerun(run: Run, jobs: Sequence[Job], executor: Executor, advance: Callable[[int], None] | None = None) -> ReRun:
+    """Run the drawn samples and compare with what was recorded. ``advance`` is called with the cells that are done.
+
+    Raises:
+        SandboxError: the sandbox failed.
+    """
+
+    def tell(matrix: PassMatrix) -> None:
+        if advance is not None:
+            advance(matrix.letters.size)
+
+    found = run_cells(executor, {job.work.problem.task_id: (job.work, job.work.tests) for job in jobs}, tell)
+    return _compare(run, {job.work.problem.task_id: job.rows for job in jobs}, found)
 
 
 def _drawn(run: Run, share: float, seed: int) -> dict[str, list[int]]:
@@ -124,7 +136,7 @@ def _draw(seed: int, task_id: str, row: int) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _compare(run: Run, drawn: dict[str, list[int]], found: dict[str, PassMatrix]) -> ReRun:
+def _compare(run: Run, drawn: Mapping[str, Sequence[int]], found: Mapping[str, PassMatrix]) -> ReRun:
     disagreements, cells, by_machine = [], 0, 0
     for task_id, rows in drawn.items():
         for row, now in zip(rows, found[task_id].rows(), strict=True):

@@ -101,9 +101,11 @@ def _hf(method: Method, chosen: Mapping[str, str], facts: BoardFacts) -> dict[st
     if facts.model_url:
         entry["source"] = {"url": facts.model_url, "name": f"{label_of(method)}, method and records"}
     # JSON is YAML: no quoting rule to get wrong, and nothing to depend on.
-    text = f"# {method.statement}\n# Percent of problems; expected over ties.\n- {json.dumps(entry)}\n"
+    text = (
+        f"# {method.statement}\n# Percent of problems; expected over ties.\n- {json.dumps(entry, ensure_ascii=False)}\n"
+    )
     name = f"{_plain(str(facts.hub_task))}_{_plain(label_of(method))}".replace("-", "_")
-    return {f".eval_results/{name}.yaml": text.encode("ascii"), f"{bundle_name(method)}.jsonl": _jsonl(chosen)}
+    return {f".eval_results/{name}.yaml": text.encode("utf-8"), f"{bundle_name(method)}.jsonl": _jsonl(chosen)}
 
 
 def hub_notes(method: Method) -> str:

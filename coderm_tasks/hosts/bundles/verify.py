@@ -5,27 +5,44 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from coderm_tasks.errors import CoderMError, DatasetError, InputError
-from coderm_tasks.hosts.bundles.archive import MANIFEST, Manifest, is_safe_name, list_files, sha256_of, unpack
-from coderm_tasks.hosts.bundles.make import is_python, problems_of
-from coderm_tasks.hosts.bundles.method import Method, score_of, unparsable
-from coderm_tasks.hosts.bundles.reexecution import ReRun, rerun, reselect
-from coderm_tasks.hosts.bundles.run import Run, check_run, read_by_task, read_codes, some
+from coderm_tasks.hosts.bundles.archive import MANIFEST, list_files, unpack
+from coderm_tasks.hosts.bundles.checks import (
+    Bundle,
+    check_board_files,
+    check_choice,
+    check_complete,
+    check_hashes,
+    check_method,
+    check_syntax,
+)
+from coderm_tasks.hosts.bundles.make import problems_of
+from coderm_tasks.hosts.bundles.method import Method
+from coderm_tasks.hosts.bundles.reexecution import draw_jobs, executes, rerun, reselect
+from coderm_tasks.hosts.bundles.run import Run, check_run, read_by_task, read_codes
 from coderm_tasks.hosts.bundles.submissions import SUBMITTED_AS, bundle_name, submitted_solutions
 from coderm_tasks.labels import read_sample_labels
+from coderm_tasks.model import Problem
+from coderm_tasks.rerank import get_selector
 from coderm_tasks.run_record import RunRecord
 from coderm_tasks.store import MatrixRecord, SelectionRecord
-from executor import Executor, ExecutorError, Limits
+from executor import Executor, ExecutorError, Limits, LimitsError
 
 __all__ = ["FAIL", "PASS", "SKIPPED", "Check", "Verification", "verify_bundle"]
 
 PASS, FAIL, SKIPPED = "pass", "fail", "skipped"
+_MALFORMED = (
+    CoderMError, msgspec.MsgspecError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
+)  # fmt: skip
+"""What reading another's data can end in."""
 _Opener = Callable[[Limits], Executor]
+_Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 class Check(Struct, frozen=True):
@@ -48,16 +65,9 @@ class Verification(Struct, frozen=True, kw_only=True):
         return any(check.status == FAIL for check in self.checks)
 
 
-class _Bundle(Struct, frozen=True):
-    """What was read of a bundle."""
-
-    folder: Path
-    method: Method
-    run: Run
-    submitted: list[tuple[str, str]]
-
-
-def verify_bundle(path: Path, open_executor: _Opener, *, share: float = 0.05, seed: int = 0) -> Verification:
+def verify_bundle(
+    path: Path, open_executor: _Opener, *, share: float = 0.05, seed: int = 0, bar: _Bar | None = None
+) -> Verification:
     """Check a bundle, zip or unpacked folder.
 
     Args:
@@ -65,6 +75,7 @@ def verify_bundle(path: Path, open_executor: _Opener, *, share: float = 0.05, se
         open_executor: opens a sandbox with these limits; called only where something has to run.
         share: of the samples whose verdicts are executed again, 0 to 1; 0 executes nothing.
         seed: of the draw.
+        bar: shows the progress of that: called with a name and a total, it yields what advances it.
 
     Raises:
         InputError: no bundle, or one that must not be unpacked (links, names that lead out, a zip bomb).
@@ -73,35 +84,35 @@ def verify_bundle(path: Path, open_executor: _Opener, *, share: float = 0.05, se
     if not 0 <= share <= 1:
         raise InputError(f"--rerun is {share}: expected a share from 0 to 1, such as 0.05")
     if path.is_dir():
-        return Verification(bundle=str(path), checks=tuple(_checks(path, open_executor, share, seed)))
+        return Verification(bundle=str(path), checks=tuple(_checks(path, open_executor, share, seed, bar)))
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a bundle (zip or unpacked folder); check the path")
     with tempfile.TemporaryDirectory(prefix="coderm-bundle-") as place:
         folder = Path(place)
         unpack(path, folder)
-        return Verification(bundle=str(path), checks=tuple(_checks(folder, open_executor, share, seed)))
+        return Verification(bundle=str(path), checks=tuple(_checks(folder, open_executor, share, seed, bar)))
 
 
-def _checks(folder: Path, open_executor: _Opener, share: float, seed: int) -> list[Check]:
+def _checks(folder: Path, open_executor: _Opener, share: float, seed: int, bar: _Bar | None) -> list[Check]:
     found = list_files(folder)
     if MANIFEST not in found:
         raise InputError(f"{folder.name}: has no {MANIFEST}; expected a bundle that coderm bundle wrote; name another")
-    checks = [_guarded("hashes", folder, lambda: _hashes(found))]
+    checks = [_guarded("hashes", folder, lambda: check_hashes(found))]
     try:
         bundle = _read(folder)
-    except (CoderMError, msgspec.DecodeError, OSError, ValueError, KeyError, TypeError) as error:
+    except _MALFORMED as error:
         return [*checks, Check("records", FAIL, _words(error, folder))]
     checks.append(Check("records", PASS, f"{len(bundle.run.samples)} problems, matrices and selections fit together"))
     for name, check in (
-        ("complete", _complete),
-        ("method", _method),
-        ("syntax", _syntax),
-        ("choice", _choice),
-        ("files of the board", _board_files),
+        ("complete", check_complete),
+        ("method", check_method),
+        ("syntax", check_syntax),
+        ("choice", check_choice),
+        ("files of the board", check_board_files),
     ):
         checks.append(_guarded(name, folder, lambda check=check: check(bundle)))  # type: ignore[misc]
     checks.append(_guarded("selection", folder, lambda: _selection(bundle, open_executor, share)))
-    checks.append(_guarded("verdicts", folder, lambda: _verdicts(bundle, open_executor, share, seed)))
+    checks.append(_guarded("verdicts", folder, lambda: _verdicts(bundle, open_executor, share, seed, bar)))
     return checks
 
 
@@ -113,7 +124,7 @@ def _guarded(name: str, folder: Path, check: Callable[[], tuple[str, str]]) -> C
         raise
     except DatasetError as error:  # this machine's lack, not the bundle's fault
         status, detail = SKIPPED, str(error)
-    except (CoderMError, OSError, ValueError, KeyError, TypeError) as error:
+    except _MALFORMED as error:
         status, detail = FAIL, _words(error, folder)
     return Check(name, status, detail)
 
@@ -122,7 +133,7 @@ def _words(error: Exception, folder: Path) -> str:
     return f"{error}".replace(f"{folder}/", "") or type(error).__name__
 
 
-def _read(folder: Path) -> _Bundle:
+def _read(folder: Path) -> Bundle:
     method = msgspec.json.decode((folder / "method.json").read_bytes(), type=Method)
     records = folder / "records"
     selections = read_by_task(records / "selection.jsonl", SelectionRecord)
@@ -142,7 +153,8 @@ def _read(folder: Path) -> _Bundle:
     tops = [path for path in folder.iterdir() if path.suffix == ending and path.name not in (MANIFEST, "method.json")]
     if len(tops) != 1 or (method.board != "bigcodebench" and tops[0].name != f"{name}{ending}"):
         raise ValueError(f"holds {len(tops)} files of solutions; expected one, {name}{ending}")
-    return _Bundle(folder, method, run, submitted_solutions(method.board, tops[0].read_bytes()))
+    submitted = submitted_solutions(method.board, tops[0].read_bytes())
+    return Bundle(folder, method, run, submitted, _DataSet(method.dataset))
 
 
 def _labels(path: Path, folder: Path) -> dict[str, tuple[bool, ...]] | None:
@@ -156,149 +168,65 @@ def _labels(path: Path, folder: Path) -> dict[str, tuple[bool, ...]] | None:
     return {task_id: tuple(known[task_id][index] for index in range(count)) for task_id, count in counts.items()}
 
 
-def _hashes(found: Mapping[str, Path]) -> tuple[str, str]:
-    try:
-        manifest = msgspec.json.decode(found[MANIFEST].read_bytes(), type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return FAIL, f"{MANIFEST} cannot be read ({error})"
-    listed, there = manifest.files, found.keys() - {MANIFEST}
-    unsafe = [name for name in listed if not is_safe_name(name)]
-    changed = [name for name in sorted(there & listed.keys()) if sha256_of(found[name]) != listed[name].sha256]
-    faults = (
-        ("changed", changed),
-        ("added", sorted(there - listed.keys())),
-        ("removed", sorted(listed.keys() - there)),
-        ("listed under unsafe names", unsafe),
-    )
-    told = [f"{len(names)} {what}: {some(names)}" for what, names in faults if names]
-    return (FAIL, "; ".join(told)) if told else (PASS, f"{len(listed)} files as listed in {MANIFEST}")
+class _DataSet:
+    """The data set, loaded at the first call. An error is kept as well: a dead network takes its time to fail."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._known: Mapping[str, Problem] | None = None
+        self._error: CoderMError | None = None
+        self._asked = False
+
+    def __call__(self) -> Mapping[str, Problem] | None:
+        if not self._asked:
+            self._asked = True
+            try:
+                self._known = problems_of(self._name)
+            except CoderMError as error:
+                self._error = error
+        if self._error is not None:
+            raise self._error
+        return self._known
 
 
-def _complete(bundle: _Bundle) -> tuple[str, str]:
-    ids = [task_id for task_id, _ in bundle.submitted]
-    known = problems_of(bundle.method.dataset)
-    expected = list(bundle.run.selections) if known is None else [task_id for task_id in known if task_id]
-    twice = [task_id for task_id, count in Counter(ids).items() if count > 1]
-    missing, unknown = set(expected) - set(ids), set(ids) - set(expected)
-    faults = (("missing", sorted(missing)), ("unknown", sorted(unknown)), ("more than once", twice))
-    told = [f"{len(names)} problems {what}: {some(names)}" for what, names in faults if names]
-    if set(bundle.run.selections) != set(expected):
-        told.append("the records are not of the problems of the data set")
-    if known is not None and bundle.method.questions_sha256 not in (None, known[""]):
-        told.append("the questions of the data set on this machine are not those of the bundle")
-    if told:
-        return FAIL, "; ".join(told)
-    against = "the records alone (the data set is not ours)" if known is None else bundle.method.dataset
-    return PASS, f"each of {len(expected)} problems once, by {against}"
-
-
-def _method(bundle: _Bundle) -> tuple[str, str]:
-    method, run = bundle.method, bundle.run
-    counts, tests = [len(one) for one in run.samples.values()], [len(one) for one in run.tests.values()]
-    said = (
-        ("problems", method.problems, len(run.samples)),
-        ("least N", method.samples.least, min(counts, default=0)),
-        ("most N", method.samples.most, max(counts, default=0)),
-        ("least M", method.tests.least, min(tests, default=0)),
-        ("most M", method.tests.most, max(tests, default=0)),
-        ("problems drawn among ties", method.tied, sum(len(one.ties) > 1 for one in run.selections.values())),
-        ("cells", method.cost.cells, sum(one.solutions * one.tests for one in run.matrices.values())),
-        ("strategy", (method.strategy,), tuple(sorted({one.strategy for one in run.selections.values()}))),
-    )
-    told = [
-        f"{name} is {stated} in method.json, {actual} in the records"
-        for name, stated, actual in said
-        if stated != actual
-    ]
-    score = score_of(run)
-    if (method.score is None) != (score is None) or (score is not None and abs(score - (method.score or 0)) > 1e-9):
-        told.append(f"the score is {method.score} in method.json, {score} by the labels")
-    if "best-of-N" not in method.statement or "not greedy pass@1" not in method.statement:
-        told.append("the statement that this is no pass@1 is gone")
-    detail = f"N {method.samples.most}, M {method.tests.mean:g}, {method.strategy}, as the records have them"
-    return (FAIL, "; ".join(told)) if told else (PASS, detail)
-
-
-def _syntax(bundle: _Bundle) -> tuple[str, str]:
-    found = set(unparsable(bundle.run, is_python))
-    if found != set(bundle.method.unparsable):
-        return (
-            FAIL,
-            f"{len(found)} selected solutions are not Python, method.json declares {len(bundle.method.unparsable)}",
-        )
-    return PASS, f"{len(found)} selected solutions are not Python, as declared"
-
-
-def _choice(bundle: _Bundle) -> tuple[str, str]:
-    wrong = [
-        task_id
-        for task_id, code in bundle.submitted
-        if task_id not in bundle.run.selections or bundle.run.chosen(task_id) != code
-    ]
-    if wrong:
-        return FAIL, f"{len(wrong)} submitted solutions are not the selected sample: {some(wrong)}"
-    return PASS, f"{len(bundle.submitted)} submitted solutions are the selected samples"
-
-
-def _board_files(bundle: _Bundle) -> tuple[str, str]:
-    """Whatever else the board reads must say the same as the one file that is checked."""
-    if bundle.method.board == "evalplus":
-        folder = bundle.folder / bundle_name(bundle.method)
-        expected = {f"{task_id.replace('/', '_')}/0.py": code for task_id, code in bundle.submitted}
-        there = list_files(folder) if folder.is_dir() else {}
-        wrong = [
-            name
-            for name, code in expected.items()
-            if name not in there or there[name].read_bytes() != code.encode("utf-8", "replace")
-        ]
-        wrong += sorted(there.keys() - expected.keys())
-        if wrong:
-            return FAIL, f"{len(wrong)} files of the sample folder differ from the JSONL: {some(wrong)}"
-        return PASS, f"{len(expected)} files in {folder.name} equal the JSONL"
-    if bundle.method.board == "hf":
-        return _hub_file(bundle)
-    return PASS, "one file, read as the board's evaluator reads it"
-
-
-def _hub_file(bundle: _Bundle) -> tuple[str, str]:
-    files = list_files(bundle.folder / ".eval_results")
-    if len(files) != 1:
-        return FAIL, f"{len(files)} files in .eval_results; expected one"
-    text = next(iter(files.values())).read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    entry = msgspec.json.decode(lines[0].removeprefix("- ")) if len(lines) == 1 else {}
-    value = None if bundle.method.score is None else round(100 * bundle.method.score, 4)
-    if entry.get("value") != value or value is None:
-        return FAIL, f"the value is {entry.get('value')!r}, {value} by the labels"
-    if not str(entry.get("notes", "")).startswith("NOT pass@1: best-of-"):
-        return FAIL, "the notes do not say that this is best-of-N"
-    return PASS, f"value {value}, with notes that say best-of-N"
-
-
-def _selection(bundle: _Bundle, open_executor: _Opener, share: float) -> tuple[str, str]:
-    method = bundle.method
-    return reselect(
-        bundle.run, method.strategy, method.seed, method.dataset, lambda: open_executor(_limits(method)), share
-    )
+def _selection(bundle: Bundle, open_executor: _Opener, share: float) -> tuple[str, str]:
+    strategy = get_selector(bundle.method.strategy)
+    if not executes(strategy):
+        return reselect(bundle.run, bundle.method, None, None)
+    why = f"strategy {strategy.name} looks at outputs, which have to be executed, and"
+    if share == 0:
+        return SKIPPED, f"{why} --rerun is 0"
+    problems = bundle.problems()
+    if problems is None:
+        return SKIPPED, f"{why} data set {bundle.method.dataset} is not ours"
+    with open_executor(_limits(bundle.method)) as executor:
+        return reselect(bundle.run, bundle.method, executor, problems)
 
 
 def _limits(method: Method) -> Limits:
-    limits = msgspec.convert(method.limits, Limits)
+    try:
+        limits = msgspec.convert(method.limits, Limits)
+    except (msgspec.ValidationError, LimitsError) as error:
+        raise InputError(f"the bundle asks for limits that cannot be ({error})") from error
     if limits.cpu_s > 60 or limits.wall_s > 600 or limits.memory_mb > 16_384:
         raise InputError("the bundle asks for limits above 60 CPU seconds, 600 s or 16 GiB a test; check it by hand")
     return limits
 
 
-def _verdicts(bundle: _Bundle, open_executor: _Opener, share: float, seed: int) -> tuple[str, str]:
+def _verdicts(bundle: Bundle, open_executor: _Opener, share: float, seed: int, bar: _Bar | None) -> tuple[str, str]:
     if share == 0:
         return SKIPPED, "nothing was to be run (--rerun 0)"
-    found: ReRun | str = rerun(
-        bundle.run, bundle.method.dataset, lambda: open_executor(_limits(bundle.method)), share, seed
-    )
-    if isinstance(found, str):
-        return SKIPPED, found
-    shown = ", ".join(found.disagreements[:5]) + (", ..." if len(found.disagreements) > 5 else "")
+    problems = bundle.problems()
+    if problems is None:
+        return SKIPPED, f"data set {bundle.method.dataset} is not ours: its problems are not at hand"
+    jobs = draw_jobs(bundle.run, problems, share, seed)
+    if not jobs:
+        return SKIPPED, "there is no cell to run"
+    shown = bar("cells", sum(len(job.rows) * len(job.work.tests) for job in jobs)) if bar else nullcontext(None)
+    with open_executor(_limits(bundle.method)) as executor, shown as advance:
+        found = rerun(bundle.run, jobs, executor, advance)
+    named = ", ".join(found.disagreements[:5]) + (", ..." if len(found.disagreements) > 5 else "")
     told = f"{found.cells} cells of {found.samples} samples run again, {len(found.disagreements)} disagree"
     if found.disagreements:
-        told += f", {found.by_machine} of them by a time or memory limit: {shown}"
+        told += f", {found.by_machine} of them by a time or memory limit: {named}"
     return (FAIL if found.failed else PASS), told
