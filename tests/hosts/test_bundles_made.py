@@ -254,7 +254,7 @@ def lcb_run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**record, "dataset": "livecodebench", "questions_sha256": None}))
     problems = tuple(_FakeProblem(task_id) for task_id in ids.values())
-    monkeypatch.setattr("coderm_tasks.hosts.bundles.make.load_problems", lambda name: problems)
+    monkeypatch.setattr("coderm_tasks.hosts.bundles.make.load_problems_to_rerank", lambda name: problems)
     return folder
 
 
@@ -272,7 +272,7 @@ def test_livecodebench_refuses_a_run_that_does_not_cover_the_set(
     lcb_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = tuple(_FakeProblem(task_id) for task_id in ("abc301_a", "2730", "1873_A", "abc301_b", "1873_D", "abc999_z"))
-    monkeypatch.setattr("coderm_tasks.hosts.bundles.make.load_problems", lambda name: more)
+    monkeypatch.setattr("coderm_tasks.hosts.bundles.make.load_problems_to_rerank", lambda name: more)
     assert "lacks 1 problems (abc999_z)" in error_of(capsys, "livecodebench", lcb_run, tmp_path / "b.zip")
 
 

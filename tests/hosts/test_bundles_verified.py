@@ -170,6 +170,21 @@ def test_a_solution_that_is_no_python_is_declared_and_passes(
     assert found["syntax"]["detail"] == "1 selected solutions are not Python, as declared"
 
 
+def test_a_problem_without_samples_is_an_empty_solution_and_verifies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needs_sandbox()
+    run = rerank(tmp_path, "--allow-missing", codes={**CODES, "HumanEval/3": ()})
+    kept = [(t, i) for t, of in CODES.items() if t != "HumanEval/3" for i in range(len(of))]
+    labels = lines(tmp_path / "labels.jsonl", *({"task_id": t, "plus": "pass" if i else "fail"} for t, i in kept))
+    assert bundle("evalplus", run, tmp_path / "b.zip", "--allow-unequal", "--labels", str(labels)) == 0
+    files = contents(tmp_path / "b.zip")
+    assert files[f"{NAME}/HumanEval_3/0.py"] == b""
+    assert json.loads(files["method.json"])["score"] == pytest.approx(4 / 5)
+    code, found = checks(capsys, tmp_path / "b.zip", "--rerun", "1")
+    assert code == 0, found
+
+
 def test_a_strategy_that_looks_at_outputs_is_run_again_to_select_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from coderm_tasks.atomic import check_writable
-from coderm_tasks.datasets import load_problems, load_problems_to_rerank
+from coderm_tasks.datasets import load_problems_to_rerank
 from coderm_tasks.errors import ConfigError, InputError, did_you_mean
 from coderm_tasks.hosts.bundles.archive import write_zip
 from coderm_tasks.hosts.bundles.boards import check_acknowledged, get_board
@@ -118,8 +118,7 @@ def problems_of(dataset: str) -> Mapping[str, Problem] | None:
     """
     if dataset == "bigcodebench":
         return None
-    loaded = load_problems_to_rerank(dataset) if dataset != "livecodebench" else load_problems(dataset)
-    return {problem.task_id: problem for problem in loaded}
+    return {problem.task_id: problem for problem in load_problems_to_rerank(dataset)}
 
 
 def _check_complete(run: Run, method: Method) -> Method:

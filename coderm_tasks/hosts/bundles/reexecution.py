@@ -9,11 +9,11 @@ import numpy as np
 from msgspec import Struct
 
 from coderm_tasks.errors import InputError
-from coderm_tasks.evidence import gather_for, run_cells, with_extras
+from coderm_tasks.evidence import gather_for, with_extras
 from coderm_tasks.hosts.bundles.method import Method
 from coderm_tasks.hosts.bundles.run import Run, some
 from coderm_tasks.model import Problem
-from coderm_tasks.pipeline import Work
+from coderm_tasks.pipeline import Work, run_matrices
 from coderm_tasks.rerank import Need, Strategy, StrategyInput, get_selector, select
 from executor import Executor, PassMatrix
 
@@ -107,12 +107,11 @@ def rerun(run: Run, jobs: Sequence[Job], executor: Executor, advance: Callable[[
     Raises:
         SandboxError: the sandbox failed.
     """
-
-    def tell(matrix: PassMatrix) -> None:
+    found = {}
+    for matrix in run_matrices(executor, [job.work for job in jobs]):
+        found[matrix.job_id] = matrix
         if advance is not None:
             advance(matrix.letters.size)
-
-    found = run_cells(executor, {job.work.problem.task_id: (job.work, job.work.tests) for job in jobs}, tell)
     return _compare(run, {job.work.problem.task_id: job.rows for job in jobs}, found)
 
 

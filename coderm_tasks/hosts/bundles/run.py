@@ -123,7 +123,6 @@ def _samples(path: Path, record: RunRecord, known: Mapping[str, object]) -> dict
 def _folder_files(folder: Path) -> RunFiles:
     needed = ("run.json", "samples.jsonl", "tests.jsonl", "matrix.jsonl", "selection.jsonl", "selected.jsonl")
     missing = [name for name in needed if not (folder / name).is_file()]
-    # A run without a single test writes no matrix only where nothing was executed.
     if missing:
         raise InputError(
             f"{folder}: lacks {', '.join(missing)}; expected the records of a finished lm-eval run (coderm_TASK_TIME "

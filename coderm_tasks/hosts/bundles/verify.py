@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -137,13 +136,14 @@ def _read(folder: Path) -> Bundle:
     method = msgspec.json.decode((folder / "method.json").read_bytes(), type=Method)
     records = folder / "records"
     selections = read_by_task(records / "selection.jsonl", SelectionRecord)
+    samples = read_codes(records / "samples.jsonl", "solution", selections)
     run = Run(
         records=(RunRecord(tool=method.tool),),
-        samples=read_codes(records / "samples.jsonl", "solution", selections),
+        samples=samples,
         tests=read_codes(records / "tests.jsonl", "test", selections),
         matrices=read_by_task(records / "matrix.jsonl", MatrixRecord),
         selections=selections,
-        labels=_labels(records / "labels.jsonl", folder),
+        labels=_labels(records / "labels.jsonl", samples),
     )
     check_run(run, "records")
     name = bundle_name(method)
@@ -157,15 +157,15 @@ def _read(folder: Path) -> Bundle:
     return Bundle(folder, method, run, submitted, _DataSet(method.dataset))
 
 
-def _labels(path: Path, folder: Path) -> dict[str, tuple[bool, ...]] | None:
+def _labels(path: Path, samples: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[bool, ...]] | None:
     if not path.is_file():
         return None
-    counts = Counter(
-        msgspec.json.decode(line, type=dict)["task_id"]
-        for line in (folder / "records" / "samples.jsonl").read_bytes().splitlines()
-    )
+    counts = {task_id: len(codes) for task_id, codes in samples.items()}
     known = read_sample_labels(path, counts, "samples.jsonl")
-    return {task_id: tuple(known[task_id][index] for index in range(count)) for task_id, count in counts.items()}
+    return {
+        task_id: tuple(known[task_id][index] for index in range(count)) if count else ()
+        for task_id, count in counts.items()
+    }
 
 
 class _DataSet:
