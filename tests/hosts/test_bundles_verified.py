@@ -105,6 +105,19 @@ def forge_verdicts(files: Files) -> None:
     files["records/selection.jsonl"] = b"".join(json.dumps(record).encode() + b"\n" for record in records)
 
 
+def leave_out_the_rival(files: Files) -> None:
+    """Let the right sample's cells not have been run, so that the wrong one wins the vote."""
+    records = [json.loads(line) for line in files["records/matrix.jsonl"].splitlines()]
+    records[0]["verdicts"] = ["FF", "--"]
+    files["records/matrix.jsonl"] = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+    select_another(files)
+
+
+def claim_that_it_was_pruned(files: Files) -> None:
+    leave_out_the_rival(files)
+    replaced("method.json", b'"pruned": false', b'"pruned": true')(files)
+
+
 def drop_a_problem(files: Files) -> None:
     files[f"{NAME}.jsonl"] = b"".join(files[f"{NAME}.jsonl"].splitlines(keepends=True)[1:])
 
@@ -127,6 +140,8 @@ def deep(files: Files) -> None:
         (swap_solution, "choice", "1 submitted solutions are not the selected sample: HumanEval/0"),
         (select_another, "selection", "1 selections are not what coderm selects from the matrix: HumanEval/0"),
         (forge_verdicts, "verdicts", "HumanEval/0 sample 0 test 0: recorded P, now F"),
+        (leave_out_the_rival, "method", "cells of 1 problems were not run (HumanEval/0)"),
+        (claim_that_it_was_pruned, "verdicts", "passes 2 tests where the selected one passes 0"),
         (drop_a_problem, "complete", "1 problems missing: HumanEval/0"),
         (repeat_a_problem, "complete", "1 problems more than once: HumanEval/0"),
         (drop_a_row, "records", "has 1 rows in the matrix, and there are 2"),

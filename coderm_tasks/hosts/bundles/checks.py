@@ -97,6 +97,11 @@ def check_method(bundle: Bundle) -> tuple[str, str]:
         for name, stated, actual in said
         if stated != actual
     ]
+    left_out = [one.task_id for one in run.matrices.values() if any("-" in row for row in one.verdicts)]
+    if left_out and not method.pruned:
+        told.append(
+            f"cells of {len(left_out)} problems were not run ({some(left_out)}), and method.json says none was pruned"
+        )
     score = score_of(run)
     if (method.score is None) != (score is None) or (score is not None and abs(score - (method.score or 0)) > 1e-9):
         told.append(f"the score is {method.score} in method.json, {score} by the labels")

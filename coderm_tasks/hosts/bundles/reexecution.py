@@ -135,13 +135,24 @@ def _draw(seed: int, task_id: str, row: int) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
+def _could_win(run: Run, task_id: str, recorded: str, now: str) -> str:
+    """What is wrong with leaving out cells of this row: only what cannot win the vote may be. Empty: nothing."""
+    chosen = run.selections[task_id].index
+    best = run.matrices[task_id].verdicts[chosen].count("P") if chosen >= 0 else 0
+    if "-" not in recorded or now.count("P") <= best:
+        return ""
+    return f"cells were left out, and it passes {now.count('P')} tests where the selected one passes {best}"
+
+
 def _compare(run: Run, drawn: Mapping[str, Sequence[int]], found: Mapping[str, PassMatrix]) -> ReRun:
     disagreements, cells, by_machine = [], 0, 0
     for task_id, rows in drawn.items():
         for row, now in zip(rows, found[task_id].rows(), strict=True):
             recorded = run.matrices[task_id].verdicts[row]
+            if could_win := _could_win(run, task_id, recorded, now):
+                disagreements.append(f"{task_id} sample {row}: {could_win}")
             for test, (before, after) in enumerate(zip(recorded, now, strict=True)):
-                if before == "-":  # pruned or never run: nothing was claimed
+                if before == "-":  # pruned: no verdict was claimed, see _could_win
                     continue
                 cells += 1
                 if before != after:
