@@ -150,6 +150,9 @@ def deep(files: Files) -> None:
         (replaced("method.json", b'"seed": 0,\n  "pruned"', b'"seed": 0,\n  "x"'), "records", "pruned"),
         (replaced("method.json", b'"tied": 0', b'"tied": 3'), "method", "problems drawn among ties is 3"),
         (replaced("method.json", b"It is not greedy pass@1", b"It is pass@1"), "method", "no pass@1 is gone"),
+        (replaced("METHOD.md", b"does NOT rank", b"ranks"), "method", "METHOD.md does not say what method.json says"),
+        (replaced("method.json", b'"model": "Org/Model-1B"', b'"model": "Org-Model-1B"'), "records", "expected one"),
+        (replaced("METHOD.md", b"not greedy pass@1", b"pass@1"), "method", "METHOD.md"),
         (replaced("method.json", b'"unparsable": []', b'"unparsable": ["HumanEval/0"]'), "syntax", "declares 1"),
         (replaced("method.json", b'"cpu_s": 1.0', b'"cpu_s": 3000.0'), "verdicts", "check it by hand"),
         (replaced("method.json", b'"dataset": "humaneval_plus"', b'"dataset": "made_up"'), "complete", "made_up"),
@@ -319,6 +322,12 @@ def test_a_forged_entry_for_the_hub_fails(
     code, found = checks(capsys, forged(hub_bundle, tmp_path / "b.zip", change), "--rerun", "0")
     assert words in found[check]["detail"]
     assert (found[check]["status"], code) == ("fail", 1)
+
+
+def test_a_zip_that_is_no_bundle_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = zipped(tmp_path / "other.zip", {"a.txt": b"a"})
+    assert main(["bundle", "verify", str(path)]) == 2
+    assert f"{path}: has no MANIFEST.json" in capsys.readouterr().err
 
 
 def test_a_missing_file_and_a_folder_that_is_no_bundle_are_refused(

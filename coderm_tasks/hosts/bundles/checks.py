@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+import coderm_tasks
 from coderm_tasks.hosts.bundles.archive import MANIFEST, Manifest, is_safe_name, list_files, sha256_of
 from coderm_tasks.hosts.bundles.make import is_python
 from coderm_tasks.hosts.bundles.method import Method, score_of, unparsable
+from coderm_tasks.hosts.bundles.method_page import method_page
 from coderm_tasks.hosts.bundles.run import Run, some
 from coderm_tasks.hosts.bundles.submissions import bundle_name
 from coderm_tasks.model import Problem
@@ -107,8 +109,18 @@ def check_method(bundle: Bundle) -> tuple[str, str]:
         told.append(f"the score is {method.score} in method.json, {score} by the labels")
     if "best-of-N" not in method.statement or "not greedy pass@1" not in method.statement:
         told.append("the statement that this is no pass@1 is gone")
+    if not _page_fits(bundle):
+        told.append("METHOD.md does not say what method.json says")
     detail = f"N {method.samples.most}, M {method.tests.mean:g}, {method.strategy}, as the records have them"
     return ("fail", "; ".join(told)) if told else ("pass", detail)
+
+
+def _page_fits(bundle: Bundle) -> bool:
+    """The page is made from the facts. Another version may word it otherwise, but the statement stands in it."""
+    page = (bundle.folder / "METHOD.md").read_text(encoding="utf-8")
+    if bundle.method.bundled_with == coderm_tasks.__version__:
+        return page == method_page(bundle.method)
+    return bundle.method.statement in page
 
 
 def check_syntax(bundle: Bundle) -> tuple[str, str]:

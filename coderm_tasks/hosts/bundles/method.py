@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+import coderm_tasks
 from coderm_tasks.errors import ConfigError, InputError
 from coderm_tasks.hosts.bundles.boards import Board
 from coderm_tasks.hosts.bundles.run import Run
@@ -112,6 +113,9 @@ class Method(Struct, frozen=True, kw_only=True):
     limits: dict[str, Any]
     tool: str
     versions: dict[str, str]
+    """At the run."""
+    bundled_with: str = coderm_tasks.__version__
+    """Version of this package that wrote the bundle."""
     cost: Cost
     score: float | None = None
     """Expected correctness of the selection over the problems, in [0, 1], where the run has labels."""

@@ -65,7 +65,7 @@ def _rows(method: Method) -> list[tuple[str, object]]:
         ),
         ("cost: seconds", None if cost.seconds is None else round(cost.seconds, 1)),
         ("cost: tokens of the generator", cost.test_tokens),
-        ("made with", f"{method.tool}; {versions}"),
+        ("made with", f"{method.tool}; {versions}; bundled by coderm-tasks {method.bundled_with}"),
         ("score", percent),
     ]
 

@@ -83,19 +83,24 @@ def verify_bundle(
     if not 0 <= share <= 1:
         raise InputError(f"--rerun is {share}: expected a share from 0 to 1, such as 0.05")
     if path.is_dir():
+        _check_manifest(path, path)
         return Verification(bundle=str(path), checks=tuple(_checks(path, open_executor, share, seed, bar)))
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a bundle (zip or unpacked folder); check the path")
     with tempfile.TemporaryDirectory(prefix="coderm-bundle-") as place:
         folder = Path(place)
         unpack(path, folder)
+        _check_manifest(path, folder)
         return Verification(bundle=str(path), checks=tuple(_checks(folder, open_executor, share, seed, bar)))
+
+
+def _check_manifest(path: Path, folder: Path) -> None:
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{path}: has no {MANIFEST}; expected a bundle that coderm bundle wrote; name another")
 
 
 def _checks(folder: Path, open_executor: _Opener, share: float, seed: int, bar: _Bar | None) -> list[Check]:
     found = list_files(folder)
-    if MANIFEST not in found:
-        raise InputError(f"{folder.name}: has no {MANIFEST}; expected a bundle that coderm bundle wrote; name another")
     checks = [_guarded("hashes", folder, lambda: check_hashes(found))]
     try:
         bundle = _read(folder)
