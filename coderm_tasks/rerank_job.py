@@ -199,7 +199,8 @@ def _record(plan: RerankPlan, summary: RunSummary) -> RunRecord:
         sandbox="bubblewrap",
         settings={name: msgspec.to_builtins(getattr(request, name)) for name in kept},
         summary=msgspec.to_builtins(summary),
-        files={name: file_fact(path, folder) for name, path in files.items() if path is not None},
+        # A pipe has been read once and for all.
+        files={name: file_fact(path, folder) for name, path in files.items() if path is not None and path.is_file()},
     )
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
 
@@ -187,6 +188,19 @@ def test_a_run_without_a_matrix_or_a_record_is_told_how_to_get_one(
     assert "run coderm rerank again with --matrix FILE" in error_of(capsys, "evalplus", run, tmp_path / "b.zip")
     (tmp_path / "best.run.json").unlink()
     assert "best.run.json: no such file" in error_of(capsys, "evalplus", run, tmp_path / "b.zip")
+
+
+def test_samples_from_a_pipe_are_reranked_but_cannot_be_bundled(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, pipe = copy_of(made, tmp_path), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=((tmp_path / "samples.jsonl").read_bytes(),))
+    writer.start()
+    words = ["--tests", str(tmp_path / "tests.jsonl"), "--output", str(run), "--matrix", str(tmp_path / "matrix.jsonl")]
+    assert main(["rerank", "--dataset", "humaneval", "--samples", str(pipe), *words, "--workers", "1"]) == 0
+    writer.join()
+    assert "(read from a pipe?); expected files" in error_of(capsys, "evalplus", run, tmp_path / "b.zip")
 
 
 def test_a_fact_that_is_unknown_is_asked_for(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

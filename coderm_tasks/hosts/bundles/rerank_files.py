@@ -42,7 +42,10 @@ def rerank_files(output: Path) -> RunFiles:
         )
     record = read_run_record(path)
     if "samples" not in record.files or "tests" not in record.files or "selection" not in record.files:
-        raise InputError(f"{path}: names no samples, tests or selection; expected the record that coderm rerank wrote")
+        raise InputError(
+            f"{path}: names not all of samples, tests and selection (read from a pipe?); expected files; run "
+            "coderm rerank again on files"
+        )
     if "matrix" not in record.files:
         raise InputError(
             f"{path}: the run kept no matrix, from which others could check it; expected one; run coderm rerank again "
