@@ -151,7 +151,7 @@ def carry_out(
     open_executor: Callable[[RerankRequest], Executor],
     progress: Callable[[PassMatrix], None] | None = None,
 ) -> RerankReport:
-    """Execute the plan and write its files: the EvalPlus samples last, so that they stand for a finished run.
+    """Execute the plan and write its files: the samples and then the record last, which stand for a finished run.
 
     ``open_executor`` is handed the request, and its executor is closed however the run ends.
 

@@ -138,7 +138,7 @@ def hf(
     \b
     Example:
       coderm bundle hf out/coderm_humaneval_plus_coderm_2025 --model Org/Model --output bundle.zip \\
-          --hub-dataset evalplus/humanevalplus --hub-task humanevalplus
+          --hub-dataset OWNER/BENCHMARK --hub-task TASK
     """
     facts = _facts(hub_dataset=hub_dataset, hub_task=hub_task, model_url=model_url)
     stated = (model, dataset, temperature, generator, allow_unequal)
