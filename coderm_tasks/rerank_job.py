@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from coderm_tasks.atomic import check_writable
@@ -18,6 +19,7 @@ from coderm_tasks.hosts.evalplus import write_samples
 from coderm_tasks.model import Problem, Solution
 from coderm_tasks.pipeline import ProblemRun, RunSummary, Work, run_and_select, summarise
 from coderm_tasks.rerank import get_selector
+from coderm_tasks.run_record import RunRecord, common_facts, file_fact, run_record_path, write_run_record
 from coderm_tasks.store import SelectionRecord, matrix_record, write_records
 from executor import Executor, Limits, PassMatrix
 
@@ -75,6 +77,8 @@ class RerankReport(Struct, frozen=True, kw_only=True):
     output: str
     selection: str
     matrix: str | None
+    record: str
+    """Settings, versions, totals and hashes of the run."""
 
 
 def selection_path(output: Path) -> Path:
@@ -120,7 +124,11 @@ def _check_paths(request: RerankRequest) -> None:
         raise InputError(
             f"{request.output}: got an --output that is not *.jsonl; evalplus.evaluate reads no other; name one"
         )
-    outputs = {"--output": request.output, "the selection file": selection_path(request.output)}
+    outputs = {
+        "--output": request.output,
+        "the selection file": selection_path(request.output),
+        "the run record": run_record_path(request.output),
+    }
     if request.matrix is not None:
         outputs["--matrix"] = request.matrix
     taken = {request.samples.resolve(): "--samples", request.tests.resolve(): "--tests"}
@@ -146,7 +154,7 @@ def carry_out(
     open_executor: Callable[[RerankRequest], Executor],
     progress: Callable[[PassMatrix], None] | None = None,
 ) -> RerankReport:
-    """Execute the plan and write its files: the EvalPlus samples last, so that they stand for a finished run.
+    """Execute the plan and write its files: the samples and then the record last, which stand for a finished run.
 
     ``open_executor`` is handed the request, and its executor is closed however the run ends.
 
@@ -168,8 +176,35 @@ def carry_out(
     if request.matrix is not None:
         write_records(request.matrix, (matrix_record(run.matrix) for run in runs))
     write_samples(request.output, plan.problems, [_chosen(run) for run in runs])
+    record = run_record_path(request.output)
+    write_run_record(record, _record(plan, summary))
     matrix = str(request.matrix) if request.matrix is not None else None
-    return RerankReport(summary=summary, output=str(request.output), selection=str(selection), matrix=matrix)
+    return RerankReport(
+        summary=summary, output=str(request.output), selection=str(selection), matrix=matrix, record=str(record)
+    )
+
+
+def _record(plan: RerankPlan, summary: RunSummary) -> RunRecord:
+    request = plan.request
+    folder = request.output.parent
+    files = {
+        "samples": request.samples,
+        "tests": request.tests,
+        "matrix": request.matrix,
+        "selection": selection_path(request.output),
+        "output": request.output,
+    }
+    kept = ("strategy", "seed", "prune", "audit", "limits", "allow_missing")
+    return RunRecord(
+        **common_facts("coderm rerank", cli_dataset(request.dataset), plan.problems),
+        problems=len(plan.problems),
+        tests_from="file",
+        sandbox="bubblewrap",
+        settings={name: msgspec.to_builtins(getattr(request, name)) for name in kept},
+        summary=msgspec.to_builtins(summary),
+        # A pipe has been read once and for all.
+        files={name: file_fact(path, folder) for name, path in files.items() if path is not None and path.is_file()},
+    )
 
 
 def _chosen(run: ProblemRun) -> Solution:

@@ -50,6 +50,7 @@ _VERBS = (
     _Verb("evaluate", "coderm_tasks.cli.evaluate", "evaluate", "Grade samples with EvalPlus's tests in the sandbox."),
     _Verb("study", "coderm_tasks.cli.study", "study", "Show what tests, samples and strategies buy: figures, report."),
     _Verb("compare", "coderm_tasks.cli.compare", "compare", "Compare two selections with labels: paired interval."),
+    _Verb("bundle", "coderm_tasks.cli.bundle", "app", "Write a run as a leaderboard takes it; check that.", True),
     _Verb("doctor", "coderm_tasks.cli.doctor", "doctor", "Show what works on this machine and how to mend the rest."),
     _Verb("prompts", "coderm_tasks.cli.prompts", "app", "Show the prompts that ask a model for unit tests.", True),
     _Verb("difficulty", "coderm_tasks.cli.difficulty", "app", "Predict how hard problems are.", True),

@@ -59,7 +59,8 @@ def rerank(
     """Choose one sample per problem by unit tests, for evalplus.evaluate.
 
     Runs every sample against every unit test of its problem in the sandbox. Writes the chosen samples to OUTPUT, and
-    scores, ties and tests used to <stem of OUTPUT>.selection.jsonl beside it. Defaults come from the file that
+    scores, ties and tests used to <stem of OUTPUT>.selection.jsonl beside it, and the record of the run (settings,
+    versions, totals, hashes) to <stem of OUTPUT>.run.json. Defaults come from the file that
     CODERM_CONFIG names. Verdicts are cached: a run that was interrupted goes on where it stopped.
 
     \b

@@ -26,6 +26,7 @@ from coderm_tasks.hosts.lm_eval.self_written import SelfSource
 from coderm_tasks.pipeline import ProblemRun, Work, run_and_select, summarise
 from coderm_tasks.places import cache_folder
 from coderm_tasks.rounds import GeneratedTests, RoundsPlan, SequentialRun, run_in_rounds
+from coderm_tasks.run_record import common_facts
 from coderm_tasks.store import matrix_record
 from difficulty import SequentialOptions
 from executor import Executor, PassMatrix, open_executor
@@ -238,6 +239,7 @@ def _cache(plan: RunPlan) -> Path | None:
 def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> dict[str, Any]:
     tests = [len(one.tests) for one in work]
     return {
+        **common_facts("lm-eval", plan.dataset, plan.problems.values()),
         "task": plan.task,
         "chat": plan.chat,
         "tests_from": "bank" if plan.bank is not None else "self" if plan.self_written else "generator",
@@ -251,7 +253,6 @@ def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> 
         "generation": _generation(plan, generated),
         "sandbox": "none: nothing was executed" if plan.predict_only else "bubblewrap",
         "data_files": sorted({hidden.path for one in work if (hidden := one.problem.truth.hidden) is not None}),
-        "versions": records.versions(),
     }
 
 

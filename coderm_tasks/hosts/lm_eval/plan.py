@@ -41,6 +41,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """One run of one task on one rank."""
 
     task: str
+    dataset: str
+    """Name that :func:`coderm_tasks.datasets.load_problems` takes."""
     config: Config
     """Settings as they will be used."""
     chat: bool
@@ -73,6 +75,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
 
 def make_plan(
     task: str,
+    dataset: str,
     config: Config,
     problems: Sequence[Problem],
     chosen: Sequence[str],
@@ -85,6 +88,7 @@ def make_plan(
 
     Args:
         task: name of the task.
+        dataset: name of its data set.
         config: settings as they will be used.
         problems: the whole data set.
         chosen: task ids of the run, all ranks together: the budget is an average over them.
@@ -119,6 +123,7 @@ def make_plan(
     logger.info("%s: records of this run go to %s", task, folder)
     return RunPlan(
         task=task,
+        dataset=dataset,
         config=config,
         chat=chat,
         problems=by_id,

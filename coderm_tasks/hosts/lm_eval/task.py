@@ -125,6 +125,7 @@ class CoderMTask(ConfigurableTask):  # type: ignore[misc]
         chosen = [doc["task_id"] for _, doc in self.doc_iterator(limit=limit, samples=samples)]
         self._plan = make_plan(
             self.task_name,
+            self._settings.dataset,
             self._settings.config,
             tuple(self._problems.values()),
             chosen,
