@@ -161,7 +161,7 @@ def _column(columns: Mapping[str, Any], name: str, count: int, *, needed: bool =
     if values is None:
         if not needed:
             return [None] * count
-        hint = did_you_mean(name, columns)
+        hint = did_you_mean(name, [column for column in columns if column != name])
         raise RewardError(
             f"got no column {name!r}{hint}; the columns are {', '.join(sorted(columns)) or 'none'}: expected it in the "
             "data set, with an entry per sample; add it, or name another with tests_column or entry_point_column"

@@ -31,7 +31,7 @@ class ReadTests(Struct, frozen=True):
     tests: tuple[str, ...]
     """M sources."""
     weights: tuple[float, ...]
-    """M weights; tests from one text share the weight of that text."""
+    """M weights."""
     kinds: tuple[Kind, ...]
     """M kinds."""
     given: int
@@ -55,19 +55,19 @@ def read_tests(
     tests. ``verbatim`` takes each text as one test, as it stands.
 
     Args:
-        weights: one per text; empty: all alike.
+        weights: one per text, which its tests share; empty: all tests alike.
     """
     tests: list[str] = []
     shares: list[float] = []
     kinds: list[Kind] = []
     unusable = 0
-    for text, weight in zip(texts, weights or [1.0] * len(texts)):
+    for number, text in enumerate(texts):
         found = (text,) if verbatim else extract_tests(text, entry_point).tests
         worth = [kind_of(test, entry_point, context) for test in found]
         unusable += all(kind is Kind.VACUOUS for kind in worth)
         tests += found
         kinds += worth
-        shares += [weight / max(1, len(found))] * len(found)
+        shares += [weights[number] / max(1, len(found)) if weights else 1.0] * len(found)
     return ReadTests(tuple(tests), tuple(shares), tuple(kinds), len(texts), unusable)
 
 

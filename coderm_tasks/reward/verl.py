@@ -65,7 +65,7 @@ async def compute_score_async(
 ) -> dict[str, float]:
     """:func:`compute_score` for an event loop: any number may wait at the same time, without a thread each."""
     batch = await asyncio.to_thread(_start, [solution_str], [ground_truth], [extra_info], options)
-    matrices: Sequence[PassMatrix] = await asyncio.wrap_future(batch.future)
+    matrices: list[PassMatrix] = await asyncio.wrap_future(batch.future)
     return _record(batch.scores(matrices)[0], unjudged)
 
 
