@@ -8,7 +8,6 @@
     ├── DatasetError      a data set cannot be loaded
     ├── GenerationError   the test generator failed: names the endpoint or model
     ├── RewardError       a batch cannot be rewarded: names the sample and the column
-    ├── ServeError        the reward service cannot be started as asked
     └── StoreError        results cannot be written or read back
 
 The command line prints the message of any of these, and of :class:`executor.ExecutorError`, as one line and
@@ -27,7 +26,6 @@ __all__ = [
     "GenerationError",
     "InputError",
     "RewardError",
-    "ServeError",
     "StoreError",
     "did_you_mean",
 ]
@@ -58,10 +56,6 @@ class GenerationError(CoderMError):
 
 class RewardError(CoderMError, ValueError):
     """A batch of completions cannot be rewarded: columns are missing or do not fit together."""
-
-
-class ServeError(CoderMError):
-    """The reward service cannot be started as asked. The message says what to set."""
 
 
 class StoreError(CoderMError):

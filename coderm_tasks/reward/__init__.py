@@ -1,6 +1,6 @@
 """Unit tests as a reward for reinforcement learning: for TRL, for verl, and for whoever calls the functions."""
 
-from coderm_tasks.reward.batch import Batch, Reading, Sample, start_batch
+from coderm_tasks.reward.batch import Batch, Reading, Sample, read_batch
 from coderm_tasks.reward.options import RewardOptions, shared_scheduler
 from coderm_tasks.reward.scheduler import Load, Scheduler
 from coderm_tasks.reward.scoring import Score, Status
@@ -16,7 +16,7 @@ __all__ = [
     "Score",
     "Status",
     "UnitTestReward",
+    "read_batch",
     "shared_scheduler",
-    "start_batch",
     "unit_test_reward",
 ]

@@ -1,4 +1,4 @@
-"""A batch of completions: read solutions and tests, have them judged together, reward each."""
+"""A batch of completions: read their tests, have them judged together, reward each."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
 
+import msgspec
 from msgspec import Struct
 
 from coderm_tasks.datasets.context import prompt_context
 from coderm_tasks.errors import RewardError
-from coderm_tasks.extract import extract_solution
 from coderm_tasks.extract.source import parse
-from coderm_tasks.model import GroundTruth, Problem
+from coderm_tasks.reward.lane import Found, ReadAs, Work
 from coderm_tasks.reward.scheduler import Scheduler
 from coderm_tasks.reward.scoring import Scheme, Score, score_rows
 from coderm_tasks.reward.unit_tests import ReadTests, read_tests
-from executor import CellJob, PassMatrix
+from executor import CellJob
 
-__all__ = ["Batch", "Reading", "Sample", "check_entry_point", "start_batch"]
+__all__ = ["Batch", "Group", "Reading", "Sample", "check_entry_point", "read_batch"]
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -49,38 +49,36 @@ class Reading(Struct, frozen=True):
     """Each completion as it stands is the solution."""
 
 
-class _Group(Struct, frozen=True):
-    """The samples with the same tests."""
+class Group(Struct, frozen=True):
+    """The samples with the same tests, and the work on them."""
 
     members: tuple[int, ...]
-    codes: tuple[str, ...]
     tests: ReadTests
+    work: Work
 
 
 class Batch(Struct, frozen=True):
-    """A batch under way."""
+    """A batch that was read."""
 
-    groups: tuple[_Group, ...]
-    future: Future[list[PassMatrix]]
+    groups: tuple[Group, ...]
     reading: Reading
 
-    def scores(self, matrices: Sequence[PassMatrix]) -> list[Score]:
-        """One score per sample, in their order, from the future's result."""
-        found: dict[int, Score] = {}
-        for group, matrix in zip(self.groups, matrices):
-            rows = score_rows(
-                matrix,
-                group.tests,
-                [bool(code.strip()) for code in group.codes],
-                scheme=self.reading.scheme,
-                count_shared=self.reading.count_shared,
-            )
-            found.update(zip(group.members, rows))
-        return [found[number] for number in range(len(found))]
+    @property
+    def cells(self) -> int:
+        """Solutions times tests, summed over the groups."""
+        return sum(len(group.members) * len(group.tests.tests) for group in self.groups)
 
-    def result(self) -> list[Score]:
-        """Wait, and return one score per sample. Raises ExecutorError where the sandbox failed."""
-        return self.scores(self.future.result())
+    def submit(self, scheduler: Scheduler, *, deadline: float | None) -> Future[list[Found]]:
+        """Have it judged by the deadline, which is one of :func:`time.monotonic`. Raises SandboxError."""
+        return scheduler.submit([group.work for group in self.groups], deadline=deadline)
+
+    def scores(self, results: Sequence[Found]) -> list[Score]:
+        """One score per sample, in their order, from what the scheduler gave."""
+        scores: dict[int, Score] = {}
+        for group, found in zip(self.groups, results):
+            rows = score_rows(found, group.tests, scheme=self.reading.scheme, count_shared=self.reading.count_shared)
+            scores.update(zip(group.members, rows))
+        return [scores[number] for number in range(len(scores))]
 
 
 def check_entry_point(name: object) -> str:
@@ -94,36 +92,32 @@ def check_entry_point(name: object) -> str:
     return name
 
 
-def start_batch(scheduler: Scheduler, samples: Sequence[Sample], reading: Reading, *, deadline: float | None) -> Batch:
-    """Read the samples and hand them to the scheduler: one job per distinct entry point, tests and context.
+def read_batch(samples: Sequence[Sample], reading: Reading) -> Batch:
+    """Read the tests and group the samples: one job per distinct entry point, tests and context.
 
-    ``deadline`` is one of :func:`time.monotonic`.
+    Solutions are read later, in the lanes.
 
     Raises:
         RewardError: an entry point that is no name.
-        SandboxError: the scheduler is closed.
     """
-    members: dict[tuple[str, tuple[str, ...], tuple[float, ...], str], list[int]] = {}
-    problems = [_problem(sample) for sample in samples]
-    for number, (sample, problem) in enumerate(zip(samples, problems)):
-        key = (problem.entry_point, sample.tests, sample.weights, problem.context)
-        members.setdefault(key, []).append(number)
-    groups, jobs = [], []
-    for number, ((entry_point, texts, weights, context), same) in enumerate(members.items()):
-        tests = read_tests(texts, entry_point, context, weights, verbatim=reading.verbatim_tests)
-        codes = tuple(_code(samples[one], problems[one], reading) for one in same)
-        groups.append(_Group(tuple(same), codes, tests))
-        jobs.append(CellJob(job_id=f"group {number}", entry_point=entry_point, solutions=codes, tests=tests.tests,
-                            context=context))  # fmt: skip
-    return Batch(tuple(groups), scheduler.submit(jobs, deadline=deadline), reading)
-
-
-def _problem(sample: Sample) -> Problem:
-    entry_point = check_entry_point(sample.entry_point)
-    context = _context(sample.prompt, entry_point) if sample.context is None else sample.context
-    return Problem(
-        task_id="", dataset="", prompt=sample.prompt, entry_point=entry_point, truth=GroundTruth(), context=context
-    )
+    members: dict[Sample, list[int]] = {}
+    for number, sample in enumerate(samples):
+        check_entry_point(sample.entry_point)
+        members.setdefault(msgspec.structs.replace(sample, completion=""), []).append(number)
+    groups = []
+    for number, (alike, same) in enumerate(members.items()):
+        context = _context(alike.prompt, alike.entry_point) if alike.context is None else alike.context
+        tests = read_tests(alike.tests, alike.entry_point, context, alike.weights, verbatim=reading.verbatim_tests)
+        job = CellJob(
+            job_id=f"group {number}",
+            entry_point=alike.entry_point,
+            solutions=tuple(samples[one].completion for one in same),
+            tests=tests.tests,
+            context=context,
+        )
+        read_as = None if reading.verbatim_code else ReadAs(alike.prompt, alike.chat)
+        groups.append(Group(tuple(same), tests, Work(job, read_as)))
+    return Batch(tuple(groups), reading)
 
 
 def _context(prompt: str, entry_point: str) -> str:
@@ -136,9 +130,3 @@ def _context(prompt: str, entry_point: str) -> str:
             return prompt_context(prompt, entry_point)
     except (RecursionError, MemoryError, OverflowError):
         return ""
-
-
-def _code(sample: Sample, problem: Problem, reading: Reading) -> str:
-    if reading.verbatim_code:
-        return sample.completion
-    return extract_solution(sample.completion, problem, chat=sample.chat)

@@ -16,11 +16,12 @@ from typing import Protocol
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from executor import CacheError, CellJob, ExecutorError, Limits, PassMatrix, RunStats, SandboxError, SandboxMissing
 from executor.inside.frames import pack, read_frame, write_all
 
-__all__ = ["Failed", "Judged", "Lane", "LaneSetup", "ProcessLane", "process_lanes"]
+__all__ = ["Failed", "Found", "Judged", "Lane", "LaneSetup", "ProcessLane", "ReadAs", "Work", "process_lanes"]
 
 _BOOT = "import sys; sys.path[:] = {path!r}; from coderm_tasks.reward.lane_process import main; main()"
 _KINDS: dict[str, type[ExecutorError]] = {kind.__name__: kind for kind in (SandboxMissing, CacheError)}
@@ -34,11 +35,37 @@ class LaneSetup(Struct, frozen=True):
     """Folder of the cache of verdicts; None keeps none."""
 
 
+class ReadAs(Struct, frozen=True):
+    """How the code is taken out of a completion, in the lane, where reading too can be stopped."""
+
+    prompt: str
+    chat: bool
+    """It is an answer rather than a continuation of the prompt."""
+
+
+class Work(Struct, frozen=True):
+    """A job, whose solutions may have to be read first."""
+
+    job: CellJob
+    read_as: ReadAs | None = None
+    """None: the solutions are programs as they stand. Otherwise they are completions."""
+
+
+class Found(Struct, frozen=True, eq=False):
+    """What came of a work."""
+
+    matrix: PassMatrix
+    """Shape (N, M). A completion without code has a row of ERROR; a row without verdicts is NOT_RUN."""
+    has_code: NDArray[np.bool_]
+    """Shape (N,): whether there was any code; False also where nothing was read."""
+
+
 class Judged(Struct, frozen=True, tag="judged"):
-    """A job's matrix on the way from a lane: verdict letters and shared marks, row after row."""
+    """A matrix on the way from a lane: verdict letters and shared marks row after row, a byte per row with code."""
 
     letters: bytes
     shared: bytes
+    has_code: bytes
     stats: RunStats
 
 
@@ -51,10 +78,10 @@ class Failed(Struct, frozen=True, tag="failed"):
 
 
 class Lane(Protocol):
-    """Judges one job at a time."""
+    """Does one work at a time."""
 
-    def judge(self, job: CellJob) -> PassMatrix:
-        """Return the job's matrix.
+    def judge(self, work: Work) -> Found:
+        """Read what is to be read, and return the verdicts.
 
         Raises:
             ExecutorError: the sandbox or the cache failed, or the lane was killed. The lane is of no use after that.
@@ -81,13 +108,13 @@ class ProcessLane:
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
 
-    def judge(self, job: CellJob) -> PassMatrix:
+    def judge(self, work: Work) -> Found:
         """See :meth:`Lane.judge`. Texts must be encodable as UTF-8."""
         try:
             process = self._started()
             assert process.stdin is not None
             assert process.stdout is not None
-            write_all(process.stdin.fileno(), pack(msgspec.msgpack.encode(job)))
+            write_all(process.stdin.fileno(), pack(msgspec.msgpack.encode(work)))
             frame = read_frame(process.stdout.fileno())
         except OSError as error:
             raise SandboxError(f"a lane of the sandbox ended ({error}); its messages are above") from error
@@ -96,10 +123,11 @@ class ProcessLane:
         answer = _ANSWERS.decode(frame)
         if isinstance(answer, Failed):
             raise _KINDS.get(answer.kind, SandboxError)(answer.message)
-        shape = (len(job.solutions), len(job.tests))
+        shape = (len(work.job.solutions), len(work.job.tests))
         letters = np.frombuffer(answer.letters, dtype=np.uint8).reshape(shape)
         shared = np.frombuffer(answer.shared, dtype=np.bool_).reshape(shape)
-        return PassMatrix(job.job_id, letters, shared, answer.stats)
+        has_code = np.frombuffer(answer.has_code, dtype=np.bool_)
+        return Found(PassMatrix(work.job.job_id, letters, shared, answer.stats), has_code)
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:

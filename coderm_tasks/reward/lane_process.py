@@ -11,13 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from coderm_tasks.reward.lane import Failed, Judged, LaneSetup
+from coderm_tasks.extract import extract_solution
+from coderm_tasks.model import GroundTruth, Problem
+from coderm_tasks.reward.lane import Failed, Judged, LaneSetup, ReadAs, Work
 from executor import CellJob, Executor, ExecutorError, open_executor
 from executor.inside.frames import pack, read_frame, write_all
 
 __all__ = ["main"]
 
-_JOBS = msgspec.msgpack.Decoder(CellJob)
+_WORK = msgspec.msgpack.Decoder(Work)
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
         cache = None if setup.cache is None else Path(setup.cache)
         with open_executor(workers=1, limits=setup.limits, cache=cache) as executor:
             while (frame := read_frame(0)) is not None:
-                _answer(_judge(executor, _JOBS.decode(frame)))
+                _answer(_judge(executor, _WORK.decode(frame)))
     except ExecutorError as error:
         _answer(Failed(type(error).__name__, str(error)))
 
@@ -41,9 +43,19 @@ def _answer(answer: Judged | Failed) -> None:
     write_all(1, pack(msgspec.msgpack.encode(answer)))
 
 
-def _judge(executor: Executor, job: CellJob) -> Judged:
+def _judge(executor: Executor, work: Work) -> Judged:
+    job = work.job if work.read_as is None else _read(work.job, work.read_as)
     (matrix,) = executor.run([job])
-    return Judged(matrix.letters.tobytes(), matrix.shared.tobytes(), matrix.stats)
+    has_code = bytes(bool(solution.strip()) for solution in job.solutions)
+    return Judged(matrix.letters.tobytes(), matrix.shared.tobytes(), has_code, matrix.stats)
+
+
+def _read(job: CellJob, how: ReadAs) -> CellJob:
+    problem = Problem(task_id=job.job_id, dataset="", prompt=how.prompt, entry_point=job.entry_point,
+                      truth=GroundTruth(), context=job.context)  # fmt: skip
+    return msgspec.structs.replace(
+        job, solutions=tuple(extract_solution(text, problem, chat=how.chat) for text in job.solutions)
+    )
 
 
 def _follow_parent() -> None:

@@ -18,9 +18,9 @@ from concurrent.futures import Future
 
 from msgspec import Struct
 
-from coderm_tasks.reward.lane import Lane
+from coderm_tasks.reward.lane import Found, Lane, Work
 from coderm_tasks.reward.ticket import Piece, Ticket
-from executor import CellJob, ExecutorError, PassMatrix, SandboxError
+from executor import ExecutorError, SandboxError
 
 __all__ = ["Load", "Scheduler"]
 
@@ -64,7 +64,7 @@ class _Slot:
 
 
 class Scheduler:
-    """Judges batches of jobs, from any number of threads. Lanes start with the first batch."""
+    """Judges batches of work, from any number of threads. Lanes start with the first batch."""
 
     def __init__(self, make_lane: Callable[[], Lane], *, workers: int, spares: int | None = None) -> None:
         """Args:
@@ -90,8 +90,8 @@ class Scheduler:
         for thread in (*self._threads, self._watch):
             thread.start()
 
-    def submit(self, jobs: Sequence[CellJob], *, deadline: float | None = None) -> Future[list[PassMatrix]]:
-        """Have the jobs judged; the future gives one matrix per job, in their order.
+    def submit(self, works: Sequence[Work], *, deadline: float | None = None) -> Future[list[Found]]:
+        """Have the works done; the future gives one result per work, in their order.
 
         At the deadline (by :func:`time.monotonic`) it gives what there is: rows without verdicts are NOT_RUN. Its
         exception is an :class:`executor.ExecutorError` where the sandbox failed. Cancel it to give up what has not
@@ -100,7 +100,7 @@ class Scheduler:
         Raises:
             SandboxError: the scheduler is closed.
         """
-        ticket = Ticket(list(jobs), deadline)
+        ticket = Ticket(works, deadline)
         with self._changed:
             if self._closed:
                 raise SandboxError("this scheduler is closed; open another")
@@ -220,7 +220,7 @@ class Scheduler:
                 self._changed.notify_all()
         self._end_lane(slot)
 
-    def _judge(self, slot: _Slot, piece: Piece) -> PassMatrix | Exception:
+    def _judge(self, slot: _Slot, piece: Piece) -> Found | Exception:
         try:
             if slot.lane is None:
                 lane = self._make_lane()

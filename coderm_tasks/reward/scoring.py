@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum
 from typing import Literal
 
@@ -10,8 +9,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from coderm_tasks.reward.lane import Found
 from coderm_tasks.reward.unit_tests import Kind, ReadTests
-from executor import PassMatrix, Verdict
+from executor import Verdict
 
 __all__ = ["SCHEMES", "Scheme", "Score", "Status", "score_rows"]
 
@@ -52,24 +52,16 @@ class Score(Struct, frozen=True, kw_only=True):
     """A letter per test, as in a matrix file."""
 
 
-def score_rows(
-    matrix: PassMatrix,
-    tests: ReadTests,
-    has_code: Sequence[bool],
-    *,
-    scheme: Scheme = "share",
-    count_shared: bool = True,
-) -> list[Score]:
-    """Reward each of the N solutions of a matrix.
+def score_rows(found: Found, tests: ReadTests, *, scheme: Scheme = "share", count_shared: bool = True) -> list[Score]:
+    """Reward each of the N solutions.
 
     ``share``: the weights of the tests passed over those of all tests that count; ``all``: 1 if every one passed, else
     0. Which tests count depends on the tests alone: a solution that keeps a test from reaching its assertion has not
     passed it, so it cannot choose what it is measured by.
 
     Args:
-        matrix: shape (N, M); a row of NOT_RUN was not judged.
+        found: verdicts of shape (N, M); a row of NOT_RUN was not judged.
         tests: M tests.
-        has_code: N; whether the completion held code at all.
         count_shared: whether passes count that a solution could forge. False: they do not, and tests that always run
             in the solution's process are left out.
     """
@@ -77,8 +69,8 @@ def score_rows(
     weights = np.array(tests.weights, dtype=np.float64)
     counts = np.array([kind not in worthless for kind in tests.kinds], dtype=np.bool_) & (weights > 0)
     return [
-        _score(matrix.letters[row], matrix.shared[row], weights, counts, code, scheme, count_shared)
-        for row, code in enumerate(has_code)
+        _score(found.matrix.letters[row], found.matrix.shared[row], weights, counts, code, scheme, count_shared)
+        for row, code in enumerate(found.has_code.tolist())
     ]
 
 
@@ -94,10 +86,10 @@ def _score(
     counted = int(counts.sum())
     if not counted:
         return Score(reward=None, status=Status.NO_TESTS)
+    if _is(letters, Verdict.NOT_RUN).any():
+        return Score(reward=None, status=Status.UNJUDGED, counted=counted)
     if not code:
         return Score(reward=0.0, status=Status.NO_CODE, counted=counted)
-    if not _is(letters, Verdict.NOT_RUN, invert=True).all():
-        return Score(reward=None, status=Status.UNJUDGED, counted=counted)
     clean = _is(letters, Verdict.PASS) & counts
     passed = clean if count_shared else clean & ~shared
     share = float(weights[passed].sum() / weights[counts].sum())
@@ -113,5 +105,5 @@ def _score(
     )
 
 
-def _is(letters: NDArray[np.uint8], verdict: Verdict, *, invert: bool = False) -> NDArray[np.bool_]:
-    return np.equal(letters, ord(verdict.value)) ^ invert
+def _is(letters: NDArray[np.uint8], verdict: Verdict) -> NDArray[np.bool_]:
+    return np.equal(letters, ord(verdict.value))

@@ -14,9 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from coderm_tasks.errors import RewardError, did_you_mean
-from coderm_tasks.reward.batch import Reading, Sample, start_batch
+from coderm_tasks.reward.batch import Reading, Sample, read_batch
 from coderm_tasks.reward.options import RewardOptions, shared_scheduler
-from coderm_tasks.reward.scheduler import Scheduler
 from coderm_tasks.reward.scoring import Scheme, Score, Status
 from executor import Limits
 
@@ -104,17 +103,14 @@ class UnitTestReward:
         """Return what the rewards stand on. Raises as :meth:`__call__`."""
         deadline = time.monotonic() + self.options.deadline_s
         samples = self._samples(prompts, completions, columns)
-        batch = start_batch(self._scheduler(), samples, self.options.reading, deadline=deadline)
-        scores = batch.result()
+        batch = read_batch(samples, self.options.reading)
+        scores = batch.scores(batch.submit(shared_scheduler(self.options), deadline=deadline).result())
         if late := sum(score.status is Status.UNJUDGED for score in scores):
             _log.warning(
                 "%d of %d completions were not judged in %g s and get no reward; more workers, or a longer deadline_s",
                 late, len(scores), self.options.deadline_s,
             )  # fmt: skip
         return scores
-
-    def _scheduler(self) -> Scheduler:
-        return shared_scheduler(self.options)
 
     def _samples(
         self, prompts: Sequence[Turn], completions: Sequence[Turn], columns: Mapping[str, Any]

@@ -16,15 +16,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
 
 from coderm_tasks.errors import RewardError
-from coderm_tasks.reward.batch import Batch, Reading, Sample, start_batch
+from coderm_tasks.reward.batch import Batch, Reading, Sample, read_batch
+from coderm_tasks.reward.lane import Found
 from coderm_tasks.reward.options import RewardOptions, shared_scheduler
 from coderm_tasks.reward.scoring import Scheme, Score, Status
-from executor import PassMatrix
 
 __all__ = ["compute_score", "compute_score_async", "compute_score_batched"]
 
@@ -50,8 +51,8 @@ def compute_score(
         RewardError: a ground truth that is none, or no reward to be had and no ``unjudged``.
         SandboxError: the sandbox failed.
     """
-    batch = _start([solution_str], [ground_truth], [extra_info], options)
-    return _record(batch.result()[0], unjudged)
+    batch, future = _start([solution_str], [ground_truth], [extra_info], options)
+    return _record(batch.scores(future.result())[0], unjudged)
 
 
 async def compute_score_async(
@@ -64,9 +65,9 @@ async def compute_score_async(
     **options: Any,
 ) -> dict[str, float]:
     """:func:`compute_score` for an event loop: any number may wait at the same time, without a thread each."""
-    batch = await asyncio.to_thread(_start, [solution_str], [ground_truth], [extra_info], options)
-    matrices: list[PassMatrix] = await asyncio.wrap_future(batch.future)
-    return _record(batch.scores(matrices)[0], unjudged)
+    batch, future = await asyncio.to_thread(_start, [solution_str], [ground_truth], [extra_info], options)
+    results: list[Found] = await asyncio.wrap_future(future)
+    return _record(batch.scores(results)[0], unjudged)
 
 
 def compute_score_batched(
@@ -79,8 +80,8 @@ def compute_score_batched(
     **options: Any,
 ) -> list[dict[str, float]]:
     """:func:`compute_score` for a whole batch, as the ``batch`` reward manager calls it."""
-    batch = _start(solution_strs, ground_truths, extra_infos, options)
-    return [_record(score, unjudged) for score in batch.result()]
+    batch, future = _start(solution_strs, ground_truths, extra_infos, options)
+    return [_record(score, unjudged) for score in batch.scores(future.result())]
 
 
 def _start(
@@ -88,14 +89,15 @@ def _start(
     truths: Sequence[Any],
     extras: Sequence[Mapping[str, Any] | None],
     given: Mapping[str, Any],
-) -> Batch:
+) -> tuple[Batch, Future[list[Found]]]:
     options = _options(given)
     deadline = time.monotonic() + options.deadline_s
     samples = [
         _sample(completion, truth, {} if extra is None else extra)
         for completion, truth, extra in zip(completions, truths, extras)
     ]
-    return start_batch(shared_scheduler(options), samples, options.reading, deadline=deadline)
+    batch = read_batch(samples, options.reading)
+    return batch, batch.submit(shared_scheduler(options), deadline=deadline)
 
 
 def _options(given: Mapping[str, Any]) -> RewardOptions:

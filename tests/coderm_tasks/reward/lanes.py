@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 
-from executor import CellJob, Limits, PassMatrix, SandboxError
+import numpy as np
+
+from coderm_tasks.reward.lane import Found, Work
+from executor import CellJob, Limits, SandboxError
 from executor.fake import FakeExecutor
 
-__all__ = ["FakeLane", "job", "plus"]
+__all__ = ["FakeLane", "plus", "work"]
 
 
 def plus(number: int) -> str:
@@ -15,8 +18,8 @@ def plus(number: int) -> str:
     return f"def f(x):\n    return x + {number}\n"
 
 
-def job(solutions: list[str], tests: list[str], name: str = "job") -> CellJob:
-    return CellJob(job_id=name, entry_point="f", solutions=tuple(solutions), tests=tuple(tests))
+def work(solutions: list[str], tests: list[str], name: str = "job") -> Work:
+    return Work(CellJob(job_id=name, entry_point="f", solutions=tuple(solutions), tests=tuple(tests)))
 
 
 class FakeLane:
@@ -31,16 +34,16 @@ class FakeLane:
         self._killed = threading.Event()
         self.judged: list[str] = []
 
-    def judge(self, work: CellJob) -> PassMatrix:
+    def judge(self, work: Work) -> Found:
         if self.failures:
             raise SandboxError(self.failures.pop())
-        if "WAIT" in work.solutions[0]:
+        if "WAIT" in work.job.solutions[0]:
             while not self.release.wait(0.01):
                 if self._killed.is_set():
                     raise SandboxError("killed")
         with FakeExecutor(Limits()) as executor:
-            (matrix,) = executor.run([work])
-        return matrix
+            (matrix,) = executor.run([work.job])
+        return Found(matrix, np.array([bool(text.strip()) for text in work.job.solutions]))
 
     def kill(self) -> None:
         self._killed.set()

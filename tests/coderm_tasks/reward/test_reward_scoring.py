@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from coderm_tasks.reward.lane import Found
 from coderm_tasks.reward.scoring import Score, Status, score_rows
 from coderm_tasks.reward.unit_tests import Kind, ReadTests, kind_of, read_tests
 from executor import PassMatrix
@@ -19,7 +20,8 @@ def score(row: str, *, shared: str = "", code: bool = True, scheme: str = "share
     matrix = PassMatrix.from_rows("job", [row], len(row))
     marks = np.array([[letter == "x" for letter in shared or "." * len(row)]], dtype=np.bool_)
     matrix = PassMatrix("job", matrix.letters, marks)
-    (found,) = score_rows(matrix, some_tests(len(row), **given), [code], scheme=scheme, count_shared=count_shared)  # type: ignore[arg-type]
+    judged = Found(matrix, np.array([code]))
+    (found,) = score_rows(judged, some_tests(len(row), **given), scheme=scheme, count_shared=count_shared)  # type: ignore[arg-type]
     return found
 
 
@@ -59,8 +61,12 @@ def test_what_was_not_judged_has_no_reward():
     assert (score("--").reward, score("--").status) == (None, Status.UNJUDGED)
 
 
-def test_a_completion_without_code_passes_nothing_even_if_it_was_not_run():
-    assert (score("--", code=False).reward, score("--", code=False).status) == (0.0, Status.NO_CODE)
+def test_a_completion_without_code_passes_nothing():
+    assert (score("EE", code=False).reward, score("EE", code=False).status) == (0.0, Status.NO_CODE)
+
+
+def test_a_completion_that_was_not_read_is_not_said_to_hold_no_code():
+    assert score("--", code=False).status is Status.UNJUDGED
 
 
 def test_passes_that_could_be_forged_are_counted_apart():
