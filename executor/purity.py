@@ -23,7 +23,8 @@ _QUIET_MODULES = frozenset(
 """Modules whose functions neither keep state for the caller nor depend on time or chance."""
 _LOUD_NAMES = frozenset(
     """
-    exec eval globals vars setattr delattr open input getcontext setrecursionlimit __import__ __dict__
+    exec eval globals vars setattr delattr __setattr__ __delattr__ open input getcontext setrecursionlimit
+    __import__ __dict__
     __defaults__ __kwdefaults__ __globals__ __annotations__ __closure__ __code__ __wrapped__
     random seterr set_printoptions
     """.split()
@@ -106,7 +107,20 @@ def _quiet_statement(node: ast.stmt) -> bool:
         return _frozen_value(node.value)
     if isinstance(node, ast.AnnAssign):
         return node.value is None or _frozen_value(node.value)
-    return False
+    return isinstance(node, ast.ClassDef) and _quiet_class(node)
+
+
+def _quiet_class(node: ast.ClassDef) -> bool:
+    """A class of methods alone: its instances come and go, and a store to an attribute is loud wherever it stands."""
+    plain = not node.decorator_list and not node.keywords
+    bases = all(isinstance(base, ast.Name) and base.id == "object" for base in node.bases)
+    return (
+        plain and bases and all(isinstance(item, (ast.FunctionDef, ast.Pass)) or _is_text(item) for item in node.body)
+    )
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _frozen_value(node: ast.expr) -> bool:

@@ -14,6 +14,7 @@ import threading
 import msgspec
 from msgspec import Struct
 
+from executor.call_runner import CallRunner
 from executor.cells import CellRunner
 from executor.errors import SandboxError
 from executor.inside.frames import pack, read_frame, write_all
@@ -53,10 +54,10 @@ def main() -> None:
     setup = msgspec.msgpack.decode(first, type=Setup)
     threading.Thread(target=_follow_parent, daemon=True).start()
     sessions = Sessions(setup.plan, setup.limits)
-    runner = CellRunner(sessions, setup.limits)
+    cells, calls = CellRunner(sessions, setup.limits), CallRunner(sessions, setup.limits)
     try:
         while (frame := read_frame(0)) is not None:
-            write_all(1, pack(msgspec.msgpack.encode(_serve(runner, _REQUESTS.decode(frame)))))
+            write_all(1, pack(msgspec.msgpack.encode(_serve(cells, calls, _REQUESTS.decode(frame)))))
     finally:
         sessions.close()
 
@@ -69,8 +70,8 @@ def _follow_parent() -> None:
     os._exit(1)
 
 
-def _serve(runner: CellRunner, shard: Request) -> Response:
+def _serve(cells: CellRunner, calls: CallRunner, shard: Request) -> Response:
     try:
-        return runner.cells(shard) if isinstance(shard, CellShard) else runner.calls(shard)
+        return cells.cells(shard) if isinstance(shard, CellShard) else calls.calls(shard)
     except SandboxError as error:
         return Failure(str(error))

@@ -54,6 +54,7 @@ _VERBS = (
     _Verb("compare", "coderm_tasks.cli.compare", "compare", "Compare two selections with labels: paired interval."),
     _Verb("export", "coderm_tasks.cli.export", "app", "Turn a run into training data: pairs, rewards, tests.", True),
     _Verb("synth", "coderm_tasks.cli.synth", "synth", "Make training data for a test generator: tests that hold."),
+    _Verb("bundle", "coderm_tasks.cli.bundle", "app", "Write a run as a leaderboard takes it; check that.", True),
     _Verb("doctor", "coderm_tasks.cli.doctor", "doctor", "Show what works on this machine and how to mend the rest."),
     _Verb("prompts", "coderm_tasks.cli.prompts", "app", "Show the prompts that ask a model for unit tests.", True),
     _Verb("difficulty", "coderm_tasks.cli.difficulty", "app", "Predict how hard problems are.", True),

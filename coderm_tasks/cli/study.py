@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from coderm_tasks.cli import livecodebench_flags
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -18,7 +20,7 @@ __all__ = ["study"]
 
 
 def study(
-    dataset: Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets.")],
+    dataset: Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets; or livecodebench.")],
     samples: Annotated[Path, typer.Option(help="EvalPlus samples (JSONL, gzip allowed).")],
     tests: Annotated[Path, typer.Option(help='Unit tests: {"task_id", "test"} a line (gzip allowed).')],
     labels: Annotated[Path, typer.Option(help="Which samples are correct, from coderm evaluate --output.")],
@@ -36,6 +38,10 @@ def study(
     ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache of verdicts.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print study.json on standard output.")] = False,
+    livecodebench_path: livecodebench_flags.Path = None,
+    livecodebench_release: livecodebench_flags.Release = None,
+    livecodebench_from: livecodebench_flags.From = None,
+    livecodebench_to: livecodebench_flags.To = None,
 ) -> None:
     """Show what more tests, more samples and better strategies buy, on samples whose correctness is known.
 
@@ -71,6 +77,9 @@ def study(
         seed=seed,
         workers=workers,
         cache=None if no_cache else cache_folder(),
+        livecodebench=livecodebench_flags.chosen_slice(
+            dataset, livecodebench_path, livecodebench_release, livecodebench_from, livecodebench_to
+        ),
     )
     check_output(output)
     plan = prepare(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from typing import Any
 
@@ -11,6 +12,7 @@ __all__ = ["describe_stop", "describe_verdict", "describe_wrong"]
 
 _MAX_CHARACTERS = 100
 _MAX_BITS = 2048
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+|\.\.\.x[0-9a-f]+(?=>)")
 _VERDICTS = {
     Verdict.FAIL: "an assertion failed",
     Verdict.ERROR: "raised, exited or crashed",
@@ -39,6 +41,10 @@ def describe_wrong(output: Any, expected: Any) -> str:
 
 
 class _Brief(reprlib.Repr):
+    def repr_instance(self, x: Any, level: int) -> str:
+        # Addresses differ from run to run.
+        return _ADDRESS.sub("", super().repr_instance(x, level))
+
     def repr_int(self, x: int, level: int) -> str:
         # Printing a huge int takes quadratic time, or is refused, depending on the interpreter.
         return repr(x) if x.bit_length() <= _MAX_BITS else f"<int of {x.bit_length()} bits>"

@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from executor import Call, CallJob, open_executor
@@ -142,6 +143,23 @@ def test_calls_are_made_once(tmp_path: Path) -> None:
         (second,) = executor.call([job])
     assert [outcome.value for outcome in first.outcomes[0]] == [[1], [2]]
     assert second == first
+
+
+def test_answers_up_to_one_that_was_not_expected_are_remembered(tmp_path: Path) -> None:
+    solutions = ("def f(x):\n    return [x]\n", "def f(x):\n    return [x] if x == 1 else x\n")
+    job = CallJob(
+        job_id="j", entry_point="f", solutions=solutions, calls=(Call((1,)), Call((2,)), Call((3,))),
+        expected=([1], [2], [3]),
+    )  # fmt: skip
+    other = msgspec.structs.replace(job, expected=([1], 2, 4))
+    with open_executor(workers=1, cache=tmp_path) as executor:
+        (first,) = executor.call([job])
+        (differs,) = executor.call([other])
+        executor._crew.close()  # whoever would make a call now fails
+        assert list(executor.call([job, other])) == [first, differs]
+    assert [outcome.value for outcome in first.outcomes[0]] == [[1], [2], [3]]
+    assert [outcome.value for outcome in first.outcomes[1]] == [[1], 2, None]
+    assert [outcome.value for outcome in differs.outcomes[1]] == [[1], 2, 3]
 
 
 def test_clearing_also_removes_what_other_versions_left(tmp_path: Path) -> None:
