@@ -26,6 +26,7 @@ __all__ = [
     "Samples",
     "atomic_writer",
     "check_writable",
+    "iterate_samples",
     "open_unpacked",
     "raw_lines",
     "read_jsonl",
@@ -160,18 +161,29 @@ def read_samples(path: Path | str, problems: Mapping[str, Problem], *, ignore_un
     path = Path(path)
     found: dict[str, list[Solution]] = {}
     order: list[SampleRef] = []
+    for number, solution in iterate_samples(path, problems, ignore_unknown=ignore_unknown):
+        of_problem = found.setdefault(solution.task_id, [])
+        order.append(SampleRef(solution.task_id, len(of_problem), number))
+        of_problem.append(solution)
+    return Samples(str(path), {task: tuple(samples) for task, samples in found.items()}, tuple(order))
+
+
+def iterate_samples(
+    path: Path | str, problems: Mapping[str, Problem], *, ignore_unknown: bool = False
+) -> Iterator[tuple[int, Solution]]:
+    """Yield ``(line number from 1, sample)`` in the order of the file. Raises as :func:`read_samples`."""
+    path = Path(path)
+    empty = True
     for number, record in read_jsonl(path):
         if ignore_unknown and isinstance(task_id := record.get("task_id"), str) and task_id not in problems:
             continue
         problem = _problem(path, number, record, problems)
-        of_problem = found.setdefault(problem.task_id, [])
-        order.append(SampleRef(problem.task_id, len(of_problem), number))
-        of_problem.append(Solution(problem.task_id, _code(path, number, record, problem)))
-    if not order:
+        empty = False
+        yield number, Solution(problem.task_id, _code(path, number, record, problem))
+    if empty:
         raise InputError(
             f'{path}: got no sample; expected lines such as {{"task_id": ..., "solution": ...}}; check the path'
         )
-    return Samples(str(path), {task: tuple(samples) for task, samples in found.items()}, tuple(order))
 
 
 def _problem(path: Path, number: int, record: Mapping[str, Any], problems: Mapping[str, Problem]) -> Problem:
