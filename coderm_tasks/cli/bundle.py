@@ -151,7 +151,9 @@ def verify(
     rerun: Annotated[float, typer.Option(help="Share of the samples whose verdicts are run again; 0 runs nothing.")] = (
         0.05
     ),
-    seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of that draw, to repeat one.  [default: another every time]")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Sandbox workers; 0: one per core.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:

@@ -56,10 +56,10 @@ def test_a_sound_bundle_passes_every_check_packed_and_unpacked(
     with zipfile.ZipFile(sound) as packed:
         packed.extractall(tmp_path / "folder")
     for path in (sound, tmp_path / "folder"):
-        code, found = checks(capsys, path, "--rerun", "1")
+        code, found = checks(capsys, path, "--rerun", "1", "--seed", "7")
         assert code == 0
         assert {one["status"] for one in found.values()} == {"pass"}
-        assert found["verdicts"]["detail"] == "20 cells of 10 samples run again, 0 disagree"
+        assert found["verdicts"]["detail"] == "20 cells of 10 samples (seed 7) run again, 0 disagree"
 
 
 def test_the_table_says_what_was_checked(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -337,6 +337,16 @@ def test_a_missing_file_and_a_folder_that_is_no_bundle_are_refused(
     assert "no such file" in capsys.readouterr().err
     assert main(["bundle", "verify", str(tmp_path)]) == 2
     assert "has no MANIFEST.json" in capsys.readouterr().err
+
+
+def test_whoever_forges_a_bundle_cannot_know_which_samples_are_drawn(
+    sound: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = [checks(capsys, sound, "--rerun", "0.1")[1]["verdicts"]["detail"] for _ in range(3)]
+    seeds = [text.partition("(seed ")[2].partition(")")[0] for text in told]
+    assert len(set(seeds)) == 3
+    again = checks(capsys, sound, "--rerun", "0.1", "--seed", seeds[0])[1]["verdicts"]["detail"]
+    assert again == told[0]
 
 
 def test_a_share_that_is_none_is_refused(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -65,7 +66,7 @@ class Verification(Struct, frozen=True, kw_only=True):
 
 
 def verify_bundle(
-    path: Path, open_executor: _Opener, *, share: float = 0.05, seed: int = 0, bar: _Bar | None = None
+    path: Path, open_executor: _Opener, *, share: float = 0.05, seed: int | None = None, bar: _Bar | None = None
 ) -> Verification:
     """Check a bundle, zip or unpacked folder.
 
@@ -73,7 +74,7 @@ def verify_bundle(
         path: the bundle.
         open_executor: opens a sandbox with these limits; called only where something has to run.
         share: of the samples whose verdicts are executed again, 0 to 1; 0 executes nothing.
-        seed: of the draw.
+        seed: of the draw; None: one that whoever wrote the bundle could not know, or he would forge what is not drawn.
         bar: shows the progress of that: called with a name and a total, it yields what advances it.
 
     Raises:
@@ -82,6 +83,8 @@ def verify_bundle(
     """
     if not 0 <= share <= 1:
         raise InputError(f"--rerun is {share}: expected a share from 0 to 1, such as 0.05")
+    if seed is None:
+        seed = secrets.randbits(32)
     if path.is_dir():
         _check_manifest(path, path)
         return Verification(bundle=str(path), checks=tuple(_checks(path, open_executor, share, seed, bar)))
@@ -231,7 +234,9 @@ def _verdicts(bundle: Bundle, open_executor: _Opener, share: float, seed: int, b
     with open_executor(_limits(bundle.method)) as executor, shown as advance:
         found = rerun(bundle.run, jobs, executor, advance)
     named = ", ".join(found.disagreements[:5]) + (", ..." if len(found.disagreements) > 5 else "")
-    told = f"{found.cells} cells of {found.samples} samples run again, {len(found.disagreements)} disagree"
+    told = (
+        f"{found.cells} cells of {found.samples} samples (seed {seed}) run again, {len(found.disagreements)} disagree"
+    )
     if found.disagreements:
         told += f", {found.by_machine} of them by a time or memory limit: {named}"
     return (FAIL if found.failed else PASS), told
