@@ -13,6 +13,7 @@ from executor.bwrap import box_plan
 from executor.cache import ResultCache
 from executor.call_jobs import CallPlan
 from executor.crew import Crew
+from executor.errors import LimitsError
 from executor.jobs import CellPlan
 from executor.model import CallJob, CellJob, Limits, Outputs, PassMatrix
 from executor.worker import Setup
@@ -32,8 +33,11 @@ class LocalExecutor:
 
         Raises:
             CacheError: the cache cannot be used.
+            LimitsError: fewer than no workers.
             SandboxMissing: the sandbox cannot run on this machine.
         """
+        if workers < 0:
+            raise LimitsError(f"workers is {workers}: expected at least 1, or 0 for one per core")
         self.limits = limits or Limits()
         self.workers = workers or len(os.sched_getaffinity(0))
         self._crew = Crew(self.workers, Setup(box_plan(), self.limits))

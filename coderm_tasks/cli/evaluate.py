@@ -30,7 +30,8 @@ class _Run(Struct, frozen=True):
 
     workers: int
     """0: one per core."""
-    limits: Limits
+    limits: Limits | None
+    """Of a call; None: those of the benchmark."""
     cache: Path | None
     evalplus_bug_compat: bool
 
@@ -100,24 +101,24 @@ def _workers(flag: int | None, default: int) -> int:
     return flag
 
 
-def _limits(cpu_limit: float | None) -> Limits:
+def _limits(cpu_limit: float | None) -> Limits | None:
     import msgspec
 
     from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS
 
     if cpu_limit is None:
-        return GROUND_TRUTH_LIMITS
+        return None
     wall = min(_LONGEST_WALL_S, max(GROUND_TRUTH_LIMITS.wall_s, 5 * cpu_limit))
     return msgspec.structs.replace(GROUND_TRUTH_LIMITS, cpu_s=cpu_limit, wall_s=wall)
 
 
 def _label(run: _Run, problems: Sequence[Problem], samples: Samples) -> Labels:
     from coderm_tasks.cli.console import progress_bar
-    from coderm_tasks.groundtruth import label_samples
+    from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, label_samples
     from executor import open_executor
 
     with (
-        open_executor(workers=run.workers, limits=run.limits, cache=run.cache) as executor,
+        open_executor(workers=run.workers, limits=run.limits or GROUND_TRUTH_LIMITS, cache=run.cache) as executor,
         progress_bar("grading samples", len(samples.order)) as advance,
     ):
         return label_samples(

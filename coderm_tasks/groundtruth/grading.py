@@ -48,7 +48,7 @@ def grade(
     problems: Sequence[Problem],
     solutions: Sequence[Sequence[str]],
     *,
-    limits: Limits = GROUND_TRUTH_LIMITS,
+    limits: Limits | None = None,
     progress: Progress | None = None,
     evalplus_bug_compat: bool = False,
 ) -> list[list[Grade]]:
@@ -60,8 +60,8 @@ def grade(
         executor: where code runs. HumanEval's checks run under its own limits.
         problems: with distinct task ids.
         solutions: sources per problem, in sample order; an empty source is wrong.
-        limits: limits of each call where outputs are compared. Hidden tests have their own
-            (:data:`coderm_tasks.groundtruth.hidden_tests.HIDDEN_TEST_LIMITS`) unless others than the default are given.
+        limits: limits of each call where outputs are compared; None: those of the benchmark
+            (:data:`GROUND_TRUTH_LIMITS`, :data:`coderm_tasks.groundtruth.hidden_tests.HIDDEN_TEST_LIMITS`).
         progress: told how many solutions are done, so that the calls add up to their number.
         evalplus_bug_compat: fail solutions where EvalPlus 0.3.1 does so by its bugs, see above.
 
@@ -78,9 +78,10 @@ def grade(
     _settle_without_running(book, evalplus_bug_compat)
     items = list(book.undecided())
     _grade_by_check(executor, [item for item in items if item.problem.truth.check], book)
-    own = None if limits == GROUND_TRUTH_LIMITS else limits
-    grade_by_hidden_tests(executor, [item for item in items if item.problem.truth.hidden is not None], own, book)
-    _grade_by_outputs(executor, [item for item in items if _has_inputs(item.problem)], limits, book)
+    grade_by_hidden_tests(executor, [item for item in items if item.problem.truth.hidden is not None], limits, book)
+    _grade_by_outputs(
+        executor, [item for item in items if _has_inputs(item.problem)], limits or GROUND_TRUTH_LIMITS, book
+    )
     return book.grades()
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from coderm_tasks.files import Samples
 from coderm_tasks.groundtruth.book import Progress
-from coderm_tasks.groundtruth.grading import GROUND_TRUTH_LIMITS, grade
+from coderm_tasks.groundtruth.grading import grade
 from coderm_tasks.groundtruth.model import Grade
 from coderm_tasks.metrics import PassAtK, mean_pass_at_k
 from coderm_tasks.model import DIFFICULTIES, Problem
@@ -50,7 +50,7 @@ def label_samples(
     problems: Sequence[Problem],
     samples: Samples,
     *,
-    limits: Limits = GROUND_TRUTH_LIMITS,
+    limits: Limits | None = None,
     progress: Progress | None = None,
     evalplus_bug_compat: bool = False,
 ) -> Labels:

@@ -28,14 +28,7 @@ from msgspec import Struct
 from executor.inside import wire
 from executor.inside.wire import Opaque
 
-__all__ = [
-    "Expected",
-    "accepts",
-    "expect",
-    "is_float_like",
-    "is_portable",
-    "never_passes_in_evalplus",
-]
+__all__ = ["Expected", "accepts", "expect", "is_float_like", "is_portable", "never_passes_in_evalplus"]
 
 _RTOL = 1e-07
 _FLOAT_ATOL = 1e-06

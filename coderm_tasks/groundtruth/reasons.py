@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import reprlib
 from typing import Any
 
@@ -12,7 +11,6 @@ __all__ = ["describe_stop", "describe_verdict", "describe_wrong"]
 
 _MAX_CHARACTERS = 100
 _MAX_BITS = 2048
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+|\.\.\.x[0-9a-f]+(?=>)")
 _VERDICTS = {
     Verdict.FAIL: "an assertion failed",
     Verdict.ERROR: "raised, exited or crashed",
@@ -42,8 +40,9 @@ def describe_wrong(output: Any, expected: Any) -> str:
 
 class _Brief(reprlib.Repr):
     def repr_instance(self, x: Any, level: int) -> str:
-        # Addresses differ from run to run.
-        return _ADDRESS.sub("", super().repr_instance(x, level))
+        # What has no spelling of its own, such as an iterator, would show its address, another in every run.
+        spelling: Any = type(x).__repr__
+        return f"<{type(x).__name__}>" if spelling is object.__repr__ else super().repr_instance(x, level)
 
     def repr_int(self, x: int, level: int) -> str:
         # Printing a huge int takes quadratic time, or is refused, depending on the interpreter.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from livecodebench_files import cases, packed, record, write
 
@@ -15,7 +16,8 @@ from coderm_tasks.errors import DatasetError
 from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, Grade, grade
 from coderm_tasks.groundtruth.hidden_tests import HIDDEN_TEST_LIMITS, _stops, check_hidden_tests, same_value
 from coderm_tasks.model import Problem
-from executor import Limits, LocalExecutor, open_executor
+from executor import CallJob, Limits, LocalExecutor, Outputs, open_executor
+from executor.fake import FakeExecutor
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +183,31 @@ def test_rounds_cover_every_test_once_and_grow() -> None:
     assert stops == [(0, 3), (3, 7), (7, 15), (15, 31), (31, 40)]
     large = [Case(("x" * 20_000_000,), "")] * 4
     assert [stop - start for start, stop in _stops(large, 0)] == [2, 2]
+
+
+class Recording(FakeExecutor):
+    """The shipped double, remembering under which limits calls are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[Limits | None] = set()
+
+    def call(self, jobs: Iterable[CallJob]) -> Iterator[Outputs]:
+        for job in jobs:
+            self.seen.add(job.limits)
+            yield from super().call([job])
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        (None, HIDDEN_TEST_LIMITS),
+        (GROUND_TRUTH_LIMITS, msgspec.structs.replace(HIDDEN_TEST_LIMITS, cpu_s=1.0, wall_s=10.0)),
+    ],
+)
+def test_limits_that_are_given_count_even_where_another_benchmark_has_them_by_default(
+    given: Limits | None, used: Limits, problems: dict[str, Problem]
+) -> None:
+    executor = Recording()
+    grade(executor, [problems["own_2"]], [[PAIRS]], limits=given)
+    assert executor.seen == {used}

@@ -13,6 +13,7 @@ from executor import Call, CallJob, open_executor
 from executor.cache import ResultCache, calls_key, solution_key, test_key
 from executor.errors import CacheError
 from executor.model import Limits
+from executor.shards import AS_EXPECTED
 
 KEY = solution_key("abc", "f", "", Limits())
 key_of_test = test_key
@@ -160,6 +161,16 @@ def test_answers_up_to_one_that_was_not_expected_are_remembered(tmp_path: Path) 
     assert [outcome.value for outcome in first.outcomes[0]] == [[1], [2], [3]]
     assert [outcome.value for outcome in first.outcomes[1]] == [[1], 2, None]
     assert [outcome.value for outcome in differs.outcomes[1]] == [[1], 2, 3]
+
+
+def test_an_answer_as_expected_means_nothing_to_who_expects_nothing(tmp_path: Path) -> None:
+    job = CallJob(job_id="j", entry_point="f", solutions=("def f(x):\n    return [x]\n",), calls=(Call((1,)),))
+    with open_executor(workers=1, cache=tmp_path) as executor:
+        (first,) = executor.call([job])
+        with ResultCache(tmp_path) as cache:
+            ((key,),) = cache._database.execute("SELECT key FROM replies").fetchall()
+            cache.put_replies({key: [(b"", AS_EXPECTED, 0.0)]})
+        assert list(executor.call([job])) == [first]
 
 
 def test_clearing_also_removes_what_other_versions_left(tmp_path: Path) -> None:

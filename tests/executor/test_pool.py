@@ -15,7 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executor import Call, CallJob, CellJob, Limits, LocalExecutor, PassMatrix, SandboxError, Verdict, open_executor
+from executor import (
+    Call,
+    CallJob,
+    CellJob,
+    Limits,
+    LimitsError,
+    LocalExecutor,
+    PassMatrix,
+    SandboxError,
+    Verdict,
+    open_executor,
+)
 
 ADD = "def f(x):\n    return x + 1\n"
 SAME = "def f(x):\n    return x\n"
@@ -386,6 +397,11 @@ def test_calls_may_have_limits_of_their_own() -> None:
 def test_limits_that_do_not_match_the_calls_are_refused(executor: LocalExecutor) -> None:
     with pytest.raises(ValueError, match="j: 2 values of cpu_s: expected one per call, 1"):
         CallJob(job_id="j", entry_point="f", solutions=(ADD,), calls=(Call((0,)),), cpu_s=(1.0, 2.0))
+
+
+def test_fewer_than_no_workers_are_refused() -> None:
+    with pytest.raises(LimitsError, match="workers is -1: expected at least 1, or 0 for one per core"):
+        open_executor(workers=-1)
 
 
 @pytest.mark.parametrize("parts", [(0,), (2,), (1, 1)])
