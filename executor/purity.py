@@ -7,7 +7,15 @@ import hashlib
 
 from msgspec import Struct
 
-__all__ = ["LARGEST_PARSED", "SolutionFacts", "defined_names", "look_at", "parse", "sendable"]
+__all__ = [
+    "LARGEST_PARSED",
+    "SolutionFacts",
+    "defined_names",
+    "drop_docstrings",
+    "look_at",
+    "parse",
+    "sendable",
+]
 
 LARGEST_PARSED = 200_000
 """Characters of source that are parsed on the host; longer texts are judged in the box without a look."""
@@ -49,7 +57,7 @@ def look_at(source: str) -> SolutionFacts:
     try:
         stateless = not _keeps_state(tree)
         if "__doc__" not in source:
-            _drop_docstrings(tree)
+            drop_docstrings(tree)
         return SolutionFacts(_digest("tree", ast.dump(tree)), stateless)
     except RecursionError:
         return SolutionFacts(_digest("text", source), False)
@@ -80,7 +88,8 @@ def _digest(kind: str, text: str) -> str:
     return hashlib.sha256(f"{kind}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _drop_docstrings(tree: ast.Module) -> None:
+def drop_docstrings(tree: ast.Module) -> None:
+    """Take the docstrings out of a tree, in place."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.body:
             first = node.body[0]

@@ -19,8 +19,9 @@ from coderm_tasks.export.model import Case, Rows
 from coderm_tasks.export.pairs import PairRules
 from coderm_tasks.export.rewards import VOTES, rewards_of
 from coderm_tasks.export.rows import preference_rows, reward_rows, unit_test_rows
-from coderm_tasks.export.sources import RunFiles, RunPaths, file_hash
+from coderm_tasks.export.sources import RunFiles, RunPaths
 from coderm_tasks.export.wording import BENCHMARK, KINDS
+from coderm_tasks.files import sha256_of
 from coderm_tasks.generation.log import content_key
 from coderm_tasks.model import Problem
 from coderm_tasks.rerank import Need, get_selector
@@ -166,7 +167,7 @@ def _rows(request: ExportRequest, case: Case, extras: Extras | None) -> Rows:
 
 def _sources(request: ExportRequest) -> dict[str, str]:
     named = {**request.paths.named(), **({"problems": request.problems} if request.problems else {})}
-    return {name: f"{path.name} {file_hash(path)}" for name, path in named.items()}
+    return {name: f"{path.name} {sha256_of(path)}" for name, path in named.items()}
 
 
 def _settings(request: ExportRequest) -> dict[str, object]:

@@ -6,7 +6,6 @@ In memory are the problems, one problem's texts, and a few bytes per sample and 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,7 +23,7 @@ from coderm_tasks.model import Problem, Solution
 from coderm_tasks.store import MatrixRecord, read_records
 from executor import PassMatrix, Verdict
 
-__all__ = ["RunFiles", "RunPaths", "file_hash"]
+__all__ = ["RunFiles", "RunPaths"]
 
 _NAMED = 3
 _PARTIAL = "or pass --allow-partial to use what there is"
@@ -50,18 +49,6 @@ class _Head(Struct, frozen=True):
     task_id: str
     solutions: int
     tests: int
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file. Raises InputError where it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a readable file; check it") from error
-    return digest.hexdigest()
 
 
 class RunFiles:

@@ -6,14 +6,12 @@ import ast
 from functools import cache
 from importlib import resources
 
-from executor.purity import parse
+from executor.purity import drop_docstrings, parse
 
 __all__ = ["RUN_PROGRAM", "as_module", "canonical"]
 
 RUN_PROGRAM = "run_program"
 """The entry point of every whole program."""
-
-_DEFINITIONS = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def as_module(program: str) -> str:
@@ -37,19 +35,13 @@ def canonical(program: str) -> str:
         return program
     try:
         if "__doc__" not in program:
-            _drop_docstrings(tree)
+            drop_docstrings(tree)
         text = ast.unparse(tree)
         again = parse(text)
         # Unparsing has had bugs: it counts only where it means the same.
         return text if again is not None and ast.dump(again) == ast.dump(tree) else program
     except (RecursionError, ValueError):
         return program
-
-
-def _drop_docstrings(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, _DEFINITIONS) and ast.get_docstring(node, clean=False) is not None:
-            node.body[0:1] = [] if len(node.body) > 1 else [ast.Pass()]
 
 
 @cache

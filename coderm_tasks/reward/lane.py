@@ -6,9 +6,7 @@ and reading solutions, looking into the cache and judging take place in the lane
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -18,12 +16,21 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from executor import CacheError, CellJob, ExecutorError, Limits, PassMatrix, RunStats, SandboxError, SandboxMissing
+from executor import (
+    CacheError,
+    CellJob,
+    ExecutorError,
+    Limits,
+    PassMatrix,
+    RunStats,
+    SandboxError,
+    SandboxMissing,
+    child_process,
+)
 from executor.inside.frames import pack, read_frame, write_all
 
 __all__ = ["Failed", "Found", "Judged", "Lane", "LaneSetup", "ProcessLane", "ReadAs", "Work", "process_lanes"]
 
-_BOOT = "import sys; sys.path[:] = {path!r}; from coderm_tasks.reward.lane_process import main; main()"
 _KINDS: dict[str, type[ExecutorError]] = {kind.__name__: kind for kind in (SandboxMissing, CacheError)}
 
 
@@ -131,14 +138,7 @@ class ProcessLane:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT.format(path=[path for path in sys.path if path])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                # Ctrl-C is the parent's to handle; its end closes our standard input.
-                start_new_session=True,
-            )
+            self._process = child_process.start("coderm_tasks.reward.lane_process")
             if self._killed:  # while it was being started
                 self._process.kill()
             assert self._process.stdin is not None
@@ -159,14 +159,8 @@ class ProcessLane:
     def close(self) -> None:
         """See :meth:`Lane.close`."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        if process is not None:
+            child_process.end(process)
 
 
 def process_lanes(limits: Limits, cache: Path | None) -> Callable[[], ProcessLane]:

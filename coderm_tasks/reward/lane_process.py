@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import select
 import sys
-import threading
 from pathlib import Path
 
 import msgspec
@@ -15,6 +12,7 @@ from coderm_tasks.extract import extract_solution
 from coderm_tasks.model import GroundTruth, Problem
 from coderm_tasks.reward.lane import Failed, Judged, LaneSetup, ReadAs, Work
 from executor import CellJob, Executor, ExecutorError, open_executor
+from executor.child_process import follow_parent
 from executor.inside.frames import pack, read_frame, write_all
 
 __all__ = ["main"]
@@ -29,7 +27,7 @@ def main() -> None:
     if first is None:
         return
     setup = msgspec.msgpack.decode(first, type=LaneSetup)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    follow_parent()
     try:
         cache = None if setup.cache is None else Path(setup.cache)
         with open_executor(workers=1, limits=setup.limits, cache=cache) as executor:
@@ -56,11 +54,3 @@ def _read(job: CellJob, how: ReadAs) -> CellJob:
     return msgspec.structs.replace(
         job, solutions=tuple(extract_solution(text, problem, chat=how.chat) for text in job.solutions)
     )
-
-
-def _follow_parent() -> None:
-    """End with the parent, also in the middle of a job; the executor's worker ends with this process."""
-    poller = select.poll()
-    poller.register(0, 0)
-    poller.poll()
-    os._exit(1)

@@ -24,7 +24,6 @@ __all__ = [
     "is_safe_name",
     "list_files",
     "manifest_of",
-    "sha256_of",
     "unpack",
     "write_zip",
 ]
@@ -93,15 +92,7 @@ def unpack(path: Path, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as source, target.open("xb") as sink:
                     _copy(path, entry, source, sink)
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        UnicodeError,
-        ValueError,
-        zlib.error,
-    ) as error:
+    except _UNSOUND as error:
         raise InputError(f"{path}: is no sound zip file ({error}); expected a bundle; fetch it again") from error
     except OSError as error:
         raise InputError(
@@ -174,12 +165,3 @@ def list_files(folder: Path) -> dict[str, Path]:
             if stat.S_ISREG(mode):
                 found[str(PurePosixPath(path.relative_to(folder)))] = path
     return found
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Struct
 
 import coderm_tasks
-from coderm_tasks.hosts.bundles.archive import MANIFEST, Manifest, is_safe_name, list_files, sha256_of
+from coderm_tasks.files import sha256_of
+from coderm_tasks.hosts.bundles.archive import MANIFEST, Manifest, is_safe_name, list_files
 from coderm_tasks.hosts.bundles.make import is_python
 from coderm_tasks.hosts.bundles.method import Method, score_of, unparsable
 from coderm_tasks.hosts.bundles.method_page import method_page

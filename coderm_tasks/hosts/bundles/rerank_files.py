@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from coderm_tasks.errors import InputError
+from coderm_tasks.files import sha256_of
 from coderm_tasks.generate_job import answers_path
 from coderm_tasks.run_record import FileFact, read_run_record, run_record_path
 
@@ -64,11 +64,7 @@ def rerank_files(output: Path) -> RunFiles:
 def _unchanged(path: Path, fact: FileFact) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such file, and the run record names it; expected it where it was; move it back")
-    with path.open("rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != fact.sha256:
+    if sha256_of(path) != fact.sha256:
         raise InputError(
             f"{path}: has changed since the run (its SHA-256 is another); expected the file as the run used it; run "
             "coderm rerank again"
