@@ -7,8 +7,8 @@
 ``evalplus.evaluate`` 0.3.1 gave. EvalPlus's limits are wall time, so what it says of a slow sample depends on the
 machine: each sample on which the two differ is also given to the real ``evalplus.evaluate`` here, once more.
 
-``speed`` runs the real ``evalplus.evaluate`` and the real ``coderm evaluate`` on the
-first samples of each problem, one after the other on the same cores, both without a cache.
+``speed`` runs the real ``evalplus.evaluate`` and the real ``coderm evaluate`` on the samples of one model (or the
+first few of each problem), one after the other on the same cores, both with the outputs of the references cached.
 """
 
 from __future__ import annotations
@@ -208,44 +208,49 @@ class Speed(Struct, frozen=True):
         return self.samples / self.cost.seconds
 
 
-def speed_of(data: Path, policy: str, per_problem: int) -> list[Speed]:
-    """EvalPlus needs every problem of its data set in the samples, so it is given a set of those that have any."""
+def speed_of(data: Path, policy: str, per_problem: int | None) -> list[Speed]:
+    """EvalPlus needs every problem of its data set in the samples, so it is given a set of those that have any.
+
+    Both grade a solution that only passes beforehand: so each has the references' outputs in its cache, and of the
+    samples that are timed nothing.
+    """
     chosen: dict[str, list[dict[str, str]]] = {}
     for record in records(data / "humaneval" / "solutions" / f"{policy}.jsonl.gz"):
         kept = chosen.setdefault(record["task_id"], [])
-        if len(kept) < per_problem:
+        if per_problem is None or len(kept) < per_problem:
             kept.append(record)
-    cores = str(len(os.sched_getaffinity(0)))
+    count = sum(map(len, chosen.values()))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         problems = records(data / "evalplus" / "HumanEvalPlus.jsonl.gz")
         write(folder / "problems.jsonl", [one for one in problems if one["task_id"] in chosen])
         write(folder / "samples.jsonl", [one for kept in chosen.values() for one in kept])
-        count = sum(map(len, chosen.values()))
-        environment = {**os.environ, "HUMANEVAL_OVERRIDE_PATH": str(folder / "problems.jsonl")}
-        theirs = [
-            BIN / "evalplus.evaluate",
-            "--dataset",
-            "humaneval",
-            "--samples",
-            "samples.jsonl",
-            "--parallel",
-            cores,
-        ]
-        ours = [BIN / "coderm", "evaluate", "--dataset", "humaneval", "--samples", "samples.jsonl", "--no-cache"]
-        ours += ["--workers", cores, "--output", "labels.jsonl"]
-        # Once beforehand, so that EvalPlus has its cached outputs of the references; ours computes them in the run.
-        write(folder / "warm.jsonl", [kept[0] for kept in chosen.values()])
-        warm = ["warm.jsonl" if word == "samples.jsonl" else word for word in theirs]
-        subprocess.run(warm, cwd=folder, env=environment, capture_output=True, check=True)
+        write(folder / "warm.jsonl", [{"task_id": task_id, "solution": "pass"} for task_id in chosen])
+        environment = {
+            **os.environ,
+            "HUMANEVAL_OVERRIDE_PATH": str(folder / "problems.jsonl"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        }
         rows = []
-        for program, argv in (("evalplus.evaluate 0.3.1", theirs), ("coderm evaluate", ours)):
-            cost = measure(
-                lambda argv=argv: subprocess.run(argv, cwd=folder, env=environment, capture_output=True, check=True)
+        for program, argv in programs(str(len(os.sched_getaffinity(0)))):
+
+            def run(samples: str, argv: list[str] = argv) -> None:
+                command = [*argv, "--samples", samples]
+                subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+
+            run("warm.jsonl")
+            rows.append(Speed(program, count, measure(lambda run=run: run("samples.jsonl"))))
+            Console(stderr=True).print(
+                f"{program}: {count:,} samples in {rows[-1].cost.seconds:.1f} s, {rows[-1].rate:.1f}/s"
             )
-            rows.append(Speed(program, count, cost))
-            Console(stderr=True).print(f"{program}: {count:,} samples in {cost.seconds:.1f} s, {rows[-1].rate:.1f}/s")
         return rows
+
+
+def programs(cores: str) -> list[tuple[str, list[str]]]:
+    """What is timed, without the samples: a name and the command."""
+    theirs = [str(BIN / "evalplus.evaluate"), "--dataset", "humaneval", "--parallel", cores]
+    ours = [str(BIN / "coderm"), "evaluate", "--dataset", "humaneval", "--workers", cores, "--output", "labels.jsonl"]
+    return [("evalplus.evaluate 0.3.1", theirs), ("coderm evaluate", ours)]
 
 
 def write(path: Path, lines: list[dict[str, str]]) -> None:
@@ -258,7 +263,7 @@ def main() -> int:
     parser.add_argument("what", choices=("parity", "speed"))
     parser.add_argument("--data", type=Path, required=True, help="a folder laid out as ../shared/data")
     parser.add_argument("--policy", default="codegen-16b", help="speed: whose samples")
-    parser.add_argument("--samples", type=int, default=20, help="speed: samples a problem")
+    parser.add_argument("--samples", type=int, help="speed: samples a problem (all)")
     parser.add_argument("--cache", type=Path, help="parity: folder of a cache, to go on where a run was interrupted")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--json", type=Path)
