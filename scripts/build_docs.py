@@ -31,6 +31,7 @@ VERBS = (
     ("export", "preferences"),
     ("export", "rewards"),
     ("export", "unittest-sft"),
+    ("synth",),
     ("doctor",),
     ("prompts",),
     ("prompts", "list"),

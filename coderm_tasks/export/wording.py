@@ -117,7 +117,8 @@ KINDS = {
         tags=("code", "unit-tests", "coderm"),
         columns=UNIT_TEST_COLUMNS,
         caveats=(
-            "Whether the reference passes a test is not looked at: tests are as they were generated.",
+            "Whether the reference passes a test is not looked at: tests are as they were generated. `coderm synth` "
+            "labels them by the reference, and repairs or drops those it fails.",
             "Rates on few labelled solutions are rough; filter by them with that in mind.",
             _UNREVIEWED,
         ),
