@@ -25,11 +25,14 @@ def parse(source: str) -> ast.Module | None:
 
 
 def tree_key(tree: ast.Module) -> bytes | None:
-    """Return a digest that equal programs share: layout, comments and docstrings apart. None for a tree too deep."""
+    """Return a digest that equal programs share: layout, comments and docstrings apart.
+
+    None for a tree that is too deep, or has a number too long, to be written out.
+    """
     try:
         bare = _WithoutDocstrings().visit(tree)
         text = ast.dump(bare, annotate_fields=False)
-    except RecursionError:
+    except (RecursionError, ValueError):  # the latter: a number too long to be written in decimal
         return None
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 

@@ -6,6 +6,8 @@ import ast
 import warnings
 from collections.abc import Iterator
 
+from executor.purity import UNPRINTABLE_NUMBER
+
 __all__ = [
     "Effort",
     "bound_names",
@@ -47,6 +49,8 @@ def failing_line(source: str) -> int:
 
 
 def _parse(source: str) -> tuple[ast.Module | None, int]:
+    if UNPRINTABLE_NUMBER.search(source):
+        return None, -1
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escape sequences and the like are the model's business

@@ -95,6 +95,8 @@ HOSTILE = {
     "lone surrogates": "assert add('\ud800', '') == '\udfff'\n" * 1_000,
     "many thoughts": "<think>\n" * 20_000 + "</think>\n" * 20_000,
     "many short thoughts": "<think>\nx</think>\n" * 40_000,
+    "numbers too long for decimal": "import unittest\nclass TestAdd(unittest.TestCase):\n    def test_a(self):\n"
+    + f"        self.assertEqual(add(0x{'f' * 4_000}, 1), 0b1{'0' * 16_000})\nassert add(1, 0o{'7' * 6_000}) == 2\n",
     "else if": "if add(1, 2): pass\n" + "elif add(1, 2): pass\n" * 10_000,
 }
 

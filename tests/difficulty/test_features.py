@@ -124,12 +124,26 @@ def test_a_matrix_without_tests_is_one_cluster():
         "if x:\n" + "".join(" " * depth + "if x:\n" for depth in range(1, 400)),
         "x = '\\d'",
         "x = " + "9" * 90_000,
+        "x = 0x" + "f" * 90_000,
         "null \0 byte",
         "half a pair \ud800",
         "x" * 1_000_000,
         "",
     ],
-    ids=["brackets", "minus", "sum", "attributes", "indents", "escape", "digits", "nul", "surrogate", "long", "empty"],
+    ids=[
+        "brackets",
+        "minus",
+        "sum",
+        "attributes",
+        "indents",
+        "escape",
+        "digits",
+        "hexadecimal digits",
+        "nul",
+        "surrogate",
+        "long",
+        "empty",
+    ],
 )
 def test_hostile_sources_are_borne(source):
     found = extract_features([evidence(samples=(source, "a = 1"), prompt=source)], ["text", "ngrams", "samples"])

@@ -100,3 +100,9 @@ def test_names_bound_at_the_top_level_are_found() -> None:
     source = "import a.b\nfrom c import d as e\nx, (y, z) = 1, (2, 3)\ndef f(): pass\nclass G: inner = 1\nfor i in []: j = 1\n"
     assert defined_names(source) == {"a", "e", "x", "y", "z", "f", "G", "i", "j", "inner"} - {"inner"}
     assert "*" in defined_names("from math import *")
+
+
+def test_a_number_too_long_to_be_written_in_decimal_stops_nobody() -> None:
+    facts = [look_at(f"def f(x, y={number}):\n    return x\n") for number in ("0x" + "f" * 5000, "0b1" + "0" * 20000)]
+    assert facts[0].key != facts[1].key
+    assert not any(fact.stateless for fact in facts)
