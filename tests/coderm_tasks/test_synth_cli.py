@@ -222,6 +222,22 @@ def test_a_weaker_model_may_write_the_wrong_solutions(server, script, capsys):
     assert sorted(one["code"].strip() for one in codes) == [f"def f(x):\n    return {it}" for it in ("1", "x", "x + 1")]
 
 
+def test_without_labels_the_ground_truth_of_a_data_set_says_what_is_wrong(
+    server, script, capsys, monkeypatch, tiny_humaneval_file
+):
+    monkeypatch.setenv("HUMANEVAL_OVERRIDE_PATH", str(tiny_humaneval_file))
+    codes = ["return sum(numbers)", "return sum(numbers[:2])", ""]
+    write("weaker.jsonl", [{"task_id": "HumanEval/0", "completion": f"    {code}\n"} for code in codes])
+    server.write = lambda body, number: fenced("assert total([1, 2]) == 3\nassert total([1, 1, 1]) == 3")
+    where = ["--base-url", server.url, "--model", MODEL, "--dataset", "humaneval", "--limit", "1", "--workers", "1"]
+    more = ["--n", "2", "--weaker-samples", "weaker.jsonl", "--json", "--output"]
+    assert main(["synth", *where, *more, "out"]) == 0
+    assert steps(json.loads(capsys.readouterr().out))["weaker"] == (2, 1)
+    (row,) = read("out/sft.jsonl")
+    assert "total([1, 1, 1])" in row["completion"][0]["content"]
+    assert "ground truth of the data set" in Path("out/README.md").read_text(encoding="utf-8")
+
+
 def test_a_model_that_writes_no_test_gives_an_empty_set_and_says_why(server, script, capsys):
     server.write = lambda body, number: "I would not know."
     assert main(words(server, "--json")) == 0
