@@ -1,4 +1,4 @@
-"""Many boxes, one matrix: the local engine."""
+"""Many boxes, one matrix: what every engine does with plans and shards, and the local engine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from executor.bwrap import box_plan
 from executor.cache import ResultCache
@@ -15,28 +15,41 @@ from executor.call_jobs import CallPlan
 from executor.crew import Crew
 from executor.jobs import CellPlan
 from executor.model import CallJob, CellJob, Limits, Outputs, PassMatrix
-from executor.worker import Setup
+from executor.worker import Request, Response, Setup
 
-__all__ = ["LocalExecutor", "open_executor"]
+__all__ = ["LocalExecutor", "ShardExecutor", "Workforce", "open_executor"]
 
 _Plan = TypeVar("_Plan", CellPlan, CallPlan)
+_Executor = TypeVar("_Executor", bound="ShardExecutor")
 
 
-class LocalExecutor:
-    """Runs jobs in sandboxed worker processes on this machine. See :class:`executor.model.Executor`."""
+class Workforce(Protocol):
+    """Who works off the shards of an engine: worker processes here (:class:`executor.crew.Crew`), or elsewhere."""
 
-    def __init__(self, *, workers: int = 0, limits: Limits | None = None, cache: Path | None = None) -> None:
-        """Args:
-        workers: worker processes, each with boxes of its own; 0 means one per core this process may use.
-        cache: folder of the cache of results; None keeps none.
+    def map(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
+        """Serve ``(ticket, shard)`` pairs, yield each ticket once, with its answer, in order of completion.
+
+        A bounded number of pairs is taken ahead of their answers. A pair without a shard comes back at once.
 
         Raises:
-            CacheError: the cache cannot be used.
-            SandboxMissing: the sandbox cannot run on this machine.
+            SandboxError: a box, or a worker, failed for good.
         """
-        self.limits = limits or Limits()
-        self.workers = workers or len(os.sched_getaffinity(0))
-        self._crew = Crew(self.workers, Setup(box_plan(), self.limits))
+        ...
+
+    def close(self) -> None:
+        """End all workers. Idempotent."""
+        ...
+
+
+class ShardExecutor:
+    """Plans jobs, has a workforce work off their shards, and keeps the results. See :class:`executor.model.Executor`.
+
+    Plans and the cache are the caller's process's whoever does the work: what is known is never shipped.
+    """
+
+    def __init__(self, crew: Workforce, limits: Limits, cache: Path | None) -> None:
+        self.limits = limits
+        self._crew = crew
         self._cache = None if cache is None else ResultCache(cache)
 
     def run(self, jobs: Iterable[CellJob]) -> Iterator[PassMatrix]:
@@ -77,13 +90,32 @@ class LocalExecutor:
         if self._cache is not None:
             self._cache.close()
 
-    def __enter__(self) -> LocalExecutor:
+    def __enter__(self: _Executor) -> _Executor:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class LocalExecutor(ShardExecutor):
+    """Runs jobs in sandboxed worker processes on this machine."""
+
+    _crew: Crew
+
+    def __init__(self, *, workers: int = 0, limits: Limits | None = None, cache: Path | None = None) -> None:
+        """Args:
+        workers: worker processes, each with boxes of its own; 0 means one per core this process may use.
+        cache: folder of the cache of results; None keeps none.
+
+        Raises:
+            CacheError: the cache cannot be used.
+            SandboxMissing: the sandbox cannot run on this machine.
+        """
+        limits = limits or Limits()
+        self.workers = workers or len(os.sched_getaffinity(0))
+        super().__init__(Crew(self.workers, Setup(box_plan(), limits)), limits, cache)
 
 
 def open_executor(*, workers: int = 0, limits: Limits | None = None, cache: Path | None = None) -> LocalExecutor:
