@@ -13,11 +13,14 @@ from executor.bwrap import box_plan
 from executor.cache import ResultCache
 from executor.call_jobs import CallPlan
 from executor.crew import Crew
+from executor.doctor import require_sandbox
 from executor.jobs import CellPlan
 from executor.model import CallJob, CellJob, Limits, Outputs, PassMatrix
 from executor.worker import Request, Response, Setup
 
-__all__ = ["LocalExecutor", "ShardExecutor", "Workforce", "open_executor"]
+__all__ = ["ENGINES", "LocalExecutor", "ShardExecutor", "Workforce", "open_executor", "require_engine"]
+
+ENGINES = ("local", "ray")
 
 _Plan = TypeVar("_Plan", CellPlan, CallPlan)
 _Executor = TypeVar("_Executor", bound="ShardExecutor")
@@ -118,11 +121,48 @@ class LocalExecutor(ShardExecutor):
         super().__init__(Crew(self.workers, Setup(box_plan(), limits)), limits, cache)
 
 
-def open_executor(*, workers: int = 0, limits: Limits | None = None, cache: Path | None = None) -> LocalExecutor:
-    """Check that boxes can be made here, then return the local engine.
+def open_executor(
+    *,
+    workers: int = 0,
+    limits: Limits | None = None,
+    cache: Path | None = None,
+    engine: str = "local",
+    ray_address: str | None = None,
+) -> ShardExecutor:
+    """Check that boxes can be made, then return the engine.
+
+    Args:
+        workers: worker processes; 0: one per core of this machine, or per CPU of the Ray cluster.
+        limits: limits of a cell.
+        cache: folder of the cache of results, on this machine; None keeps none.
+        engine: ``local``, or ``ray`` for the nodes of a Ray cluster.
+        ray_address: HOST:PORT of the cluster's head; None: the one that RAY_ADDRESS names or that runs here.
 
     Raises:
-        SandboxMissing: the sandbox cannot run on this machine; the message names what mends it.
+        SandboxMissing: the sandbox cannot run on this machine, or on no node; the message names what mends it.
+        ClusterError: the Ray cluster cannot be used.
         CacheError: the cache cannot be used.
+        ValueError: no such engine.
     """
-    return LocalExecutor(workers=workers, limits=limits, cache=cache)
+    _check_engine(engine)
+    if engine == "local":
+        return LocalExecutor(workers=workers, limits=limits, cache=cache)
+    from executor.ray_engine import RayExecutor
+
+    return RayExecutor(address=ray_address or "auto", workers=workers, limits=limits, cache=cache)
+
+
+def require_engine(engine: str = "local", ray_address: str | None = None) -> None:
+    """Check that an engine could be opened, and let go of it. Arguments and errors as of :func:`open_executor`."""
+    _check_engine(engine)
+    if engine == "local":
+        require_sandbox()
+        return
+    from executor.ray_engine import require_cluster
+
+    require_cluster(ray_address or "auto")
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}: expected {' or '.join(ENGINES)}")

@@ -1,0 +1,124 @@
+"""The actors of the Ray engine: hired on nodes that were found fit, written off with a node that is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from executor.errors import ExecutorError
+from executor.model import Limits
+from executor.ray_nodes import Node, NodeFacts, ask, choose_nodes, living_nodes, with_facts
+
+__all__ = ["Hand", "Staff"]
+
+_log = logging.getLogger(__name__)
+_RETRIES = 1
+"""Times Ray tries a shard again when its actor, or the worker process in it, dies under it: as the local engine."""
+_NOTICE_S = 15.0
+"""The death of a node may become known so much later than that of its actors."""
+_LOOK_EVERY_S = 10.0
+
+
+class Hand:
+    """One actor."""
+
+    def __init__(self, node: Node, actor: Any, ready: Any) -> None:
+        self.node = node
+        self.actor = actor
+        self.ready = ready
+        """A future: done once the actor has its processor and its worker can make boxes."""
+        self.gone = False
+
+
+class Staff:
+    """All actors of one executor."""
+
+    def __init__(self, ray: Any, nodes: Sequence[Node], expected: NodeFacts, limits: Limits, workers: int) -> None:
+        """Args:
+        ray: the module, connected.
+        nodes: those that can work.
+        expected: what nodes that come later must have.
+        workers: actors over all nodes; 0: one per processor.
+        """
+        from executor.ray_worker import ShardServer, WorkerLost
+
+        self._ray = ray
+        self._expected = expected
+        self._limits = limits
+        self._workers = workers
+        self._retry = [WorkerLost]
+        self._actor = ray.remote(ShardServer)
+        self._known = {node.node_id for node in living_nodes(ray)}
+        self._looked = time.monotonic()
+        self.hands = [self._hire(node) for node in _places(nodes, workers)]
+
+    def _hire(self, node: Node) -> Hand:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        actor = self._actor.options(
+            num_cpus=1,
+            max_restarts=-1,
+            max_task_retries=_RETRIES,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False),
+        ).remote(self._limits)
+        return Hand(node, actor, actor.ready.remote().future())
+
+    def send(self, hand: Hand, shard: bytes) -> Any:
+        """Give a shard to an actor; returns the future of its answer."""
+        return hand.actor.serve.options(retry_exceptions=self._retry).remote(shard).future()
+
+    def write_off(self, hand: Hand) -> bool:
+        """Tell whether the node of a hand is gone, and the hand with it."""
+        deadline = time.monotonic() + _NOTICE_S
+        while not hand.gone:
+            living = {node.node_id for node in living_nodes(self._ray)}
+            if hand.node.node_id not in living:
+                for one in self.hands:
+                    one.gone = one.gone or one.node.node_id == hand.node.node_id
+                self.hands = [one for one in self.hands if not one.gone]
+                _log.warning("node %s is gone; its work goes to %d other workers", hand.node.name, len(self.hands))
+            elif time.monotonic() > deadline:
+                return False
+            else:
+                time.sleep(0.2)
+        return True
+
+    def newcomers(self) -> list[tuple[Node, Any]]:
+        """Nodes that joined the cluster, each once, with the future of what is found there. Looks now and then."""
+        if self._workers or time.monotonic() - self._looked < _LOOK_EVERY_S:
+            return []
+        self._looked = time.monotonic()
+        found = [node for node in living_nodes(self._ray) if node.node_id not in self._known]
+        self._known |= {node.node_id for node in found}
+        return [(node, ask(self._ray, node, self._expected.package).future()) for node in found]
+
+    def welcome(self, node: Node, answer: Any) -> list[Hand]:
+        """Hire on a node that joined, if it can work; otherwise warn."""
+        looked_at = with_facts(self._ray, node, answer)
+        try:
+            fit = choose_nodes([looked_at], self._expected)
+        except ExecutorError as error:
+            _log.warning("a node that joined gets no work: %s", error)
+            return []
+        hands = [self._hire(place) for place in _places(fit, 0)]
+        self.hands += hands
+        _log.info("node %s joined with %d workers", node.name, len(hands))
+        return hands
+
+    def close(self) -> None:
+        """Kill all actors, with their workers and boxes. Idempotent."""
+        hands, self.hands = self.hands, []
+        for hand in hands:
+            hand.gone = True
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.kill(hand.actor)
+
+
+def _places(nodes: Sequence[Node], workers: int) -> list[Node]:
+    """The node of each actor: round and round, so that few actors are spread over all nodes."""
+    most = max((node.cpus for node in nodes), default=0)
+    places = [node for turn in range(most) for node in nodes if node.cpus > turn]
+    return places[: workers or len(places)]

@@ -1,0 +1,155 @@
+"""A Ray cluster on this machine: a head and nodes as separate ``ray start`` processes, each with its own temp folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+RAY = Path(sys.executable).with_name("ray")
+_STORE_BYTES = 80 << 20
+_START_S = 90
+
+
+def descendants(pid: int) -> set[int]:
+    """All living processes below ``pid``."""
+    found: set[int] = set()
+    todo = [pid]
+    while todo:
+        for task in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                below = set(map(int, task.read_text().split())) - found
+                found |= below
+                todo += below
+    return found
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+class RayNode:
+    """One ``ray start --block``."""
+
+    def __init__(self, folder: Path, arguments: list[str], environ: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._log = folder / "start.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    str(RAY), "start", *arguments, "--block", "--disable-usage-stats",
+                    "--include-log-monitor=false", f"--object-store-memory={_STORE_BYTES}",
+                    f"--temp-dir={folder}",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "RAY_enable_metrics_collection": "0", **environ},
+                start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def pids(self, part: str = "") -> list[int]:
+        """Its processes whose command line holds ``part``."""
+        return sorted(pid for pid in descendants(self.process.pid) if part in command_line(pid))
+
+    def raylet(self) -> int:
+        return next(pid for pid in self.pids("raylet/raylet") if "dashboard" not in command_line(pid).split()[0])
+
+    def actors(self) -> list[int]:
+        """Processes of our actors."""
+        return self.pids("ray::ShardServer")
+
+    def kill(self) -> None:
+        """SIGKILL for the whole node at once, as a power cut."""
+        family = [self.process.pid, *descendants(self.process.pid)]
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class RayCluster:
+    """A head without processors, and nodes as they are asked for. Use as a context manager: nothing outlives it."""
+
+    def __init__(self) -> None:
+        # Not pytest's folder: the paths of Ray's sockets below it would be too long.
+        self._base = Path(tempfile.mkdtemp(prefix="ray-"))
+        self.nodes: list[RayNode] = []
+        self.port = _free_port()
+        self.address = f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> RayCluster:
+        try:
+            self.head = self._start(["--head", "--include-dashboard=false", f"--port={self.port}", "--num-cpus=0"], {}, "head")
+            _wait_for(lambda: _listens(self.port), self.head)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def add(self, name: str, cpus: int = 1, environ: Mapping[str, str] | None = None) -> RayNode:
+        """Start a worker node; returns once it is up."""
+        arguments = [f"--address={self.address}", f"--num-cpus={cpus}", f'--resources={{"{name}": 1}}']
+        node = self._start(arguments, environ or {}, name)
+        _wait_for(lambda: "Ray runtime started" in node.log, node)
+        return node
+
+    def _start(self, arguments: list[str], environ: Mapping[str, str], name: str) -> RayNode:
+        folder = self._base / name
+        folder.mkdir()
+        node = RayNode(folder, [*arguments, f"--node-name={name}"], environ)
+        self.nodes.append(node)
+        return node
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.kill()
+        shutil.rmtree(self._base, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def _wait_for(ready: object, node: RayNode) -> None:
+    deadline = time.monotonic() + _START_S
+    while not ready():  # type: ignore[operator]
+        if node.process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the Ray node does not start:\n{node.log[-3000:]}")
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def cluster(*cpus: int) -> Iterator[RayCluster]:
+    """A head and one node per number of processors."""
+    with RayCluster() as opened:
+        for number, count in enumerate(cpus):
+            opened.add(f"node{number}", count)
+        yield opened
