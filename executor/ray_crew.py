@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _RESPONSES = msgspec.msgpack.Decoder(Response)
 _DEPTH = 2
 """Shards an actor has at a time: the next one is there when it has served one, and a slow node hoards no more."""
+_SHOWN = 300
 _PATIENCE_S = 30.0
 """After so long without a processor we say what we wait for."""
 
@@ -195,6 +196,6 @@ class _Run:
         if not self._staff.write_off(hand):
             said = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
             raise SandboxError(
-                f"node {hand.node.name}: {what} ({said.strip()}); see that node's Ray logs, and run there: coderm doctor"
+                f"node {hand.node.name}: {what} ({said.strip()[:_SHOWN]}); see its Ray logs, and run there: coderm doctor"
             ) from error
         self._hands.remove_gone()

@@ -15,7 +15,17 @@ from msgspec import Struct, convert, structs
 
 from executor.errors import ClusterError, SandboxMissing
 
-__all__ = ["Node", "NodeFacts", "ask", "choose_nodes", "facts_of_this_node", "living_nodes", "survey", "with_facts"]
+__all__ = [
+    "Node",
+    "NodeFacts",
+    "ask",
+    "choose_nodes",
+    "facts_of_this_node",
+    "living_nodes",
+    "on_node",
+    "survey",
+    "with_facts",
+]
 
 _log = logging.getLogger(__name__)
 _PACKAGE = "coderm-tasks"
@@ -114,12 +124,16 @@ def survey(ray: Any, expected: NodeFacts) -> list[Node]:
 
 def ask(ray: Any, node: Node, package: str) -> Any:
     """Have a node looked at; returns the reference of its answer, for :func:`with_facts`."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     # Without processors of its own: it has to run on nodes that are busy, too.
     options = {"num_cpus": 0, "max_retries": 1, "name": "coderm doctor"}
-    where = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-    return ray.remote(_make_looker()).options(scheduling_strategy=where, **options).remote(package)
+    return ray.remote(_make_looker()).options(scheduling_strategy=on_node(node), **options).remote(package)
+
+
+def on_node(node: Node) -> Any:
+    """Ray's scheduling strategy for what has to run on this node and no other."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node.node_id, soft=False)
 
 
 def _make_looker() -> Any:

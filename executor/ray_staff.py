@@ -10,15 +10,17 @@ from typing import Any
 
 from executor.errors import ExecutorError
 from executor.model import Limits
-from executor.ray_nodes import Node, NodeFacts, ask, choose_nodes, living_nodes, with_facts
+from executor.ray_nodes import Node, NodeFacts, ask, choose_nodes, living_nodes, on_node, with_facts
 
 __all__ = ["Hand", "Staff"]
 
 _log = logging.getLogger(__name__)
 _RETRIES = 1
 """Times Ray tries a shard again when its actor, or the worker process in it, dies under it: as the local engine."""
-_NOTICE_S = 15.0
-"""The death of a node may become known so much later than that of its actors."""
+_RESTARTS = 16
+"""Times Ray starts an actor anew: for the mishaps of a long run, not for a node on which none stays alive."""
+_NOTICE_S = 90.0
+"""Ray declares a node dead that has not answered for about half a minute."""
 _LOOK_EVERY_S = 10.0
 
 
@@ -56,13 +58,11 @@ class Staff:
         self.hands = [self._hire(node) for node in _places(nodes, workers)]
 
     def _hire(self, node: Node) -> Hand:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
         actor = self._actor.options(
             num_cpus=1,
-            max_restarts=-1,
+            max_restarts=_RESTARTS,
             max_task_retries=_RETRIES,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False),
+            scheduling_strategy=on_node(node),
         ).remote(self._limits)
         return Hand(node, actor, actor.ready.remote().future())
 
@@ -71,20 +71,28 @@ class Staff:
         return hand.actor.serve.options(retry_exceptions=self._retry).remote(shard).future()
 
     def write_off(self, hand: Hand) -> bool:
-        """Tell whether the node of a hand is gone, and the hand with it."""
+        """Tell whether the node of a hand is gone; if so, all its hands are written off."""
+        if not hand.gone and self._is_gone(hand.node):
+            for one in self.hands:
+                one.gone = one.gone or one.node.node_id == hand.node.node_id
+            self.hands = [one for one in self.hands if not one.gone]
+            _log.warning("node %s is gone; %d workers are left to do its work", hand.node.name, len(self.hands))
+        return hand.gone
+
+    def _is_gone(self, node: Node) -> bool:
+        """A node may be dead before Ray knows, so it is asked for a sign of life."""
+        pulse = self._ray.remote(lambda: None).options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node))
+        asked = [pulse.remote()]
         deadline = time.monotonic() + _NOTICE_S
-        while not hand.gone:
-            living = {node.node_id for node in living_nodes(self._ray)}
-            if hand.node.node_id not in living:
-                for one in self.hands:
-                    one.gone = one.gone or one.node.node_id == hand.node.node_id
-                self.hands = [one for one in self.hands if not one.gone]
-                _log.warning("node %s is gone; its work goes to %d other workers", hand.node.name, len(self.hands))
-            elif time.monotonic() > deadline:
-                return False
-            else:
-                time.sleep(0.2)
-        return True
+        while time.monotonic() < deadline:
+            if node.node_id not in {one.node_id for one in living_nodes(self._ray)}:
+                return True
+            if asked and self._ray.wait(asked, timeout=0.5)[0]:
+                if asked.pop().future().exception() is None:
+                    return False
+            elif not asked:
+                time.sleep(0.5)
+        return False
 
     def newcomers(self) -> list[tuple[Node, Any]]:
         """Nodes that joined the cluster, each once, with the future of what is found there. Looks now and then."""

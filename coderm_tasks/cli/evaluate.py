@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
+from coderm_tasks.cli.engine_flags import ENGINE_HELP, RAY_ADDRESS_HELP, engine_of
+
 if TYPE_CHECKING:
     from coderm_tasks.files import Samples
     from coderm_tasks.groundtruth import Labels
@@ -30,6 +32,8 @@ class _Run(Struct, frozen=True):
     """0: one per core."""
     limits: Limits
     cache: Path | None
+    engine: str
+    ray_address: str | None
     evalplus_bug_compat: bool
 
 
@@ -38,6 +42,8 @@ def evaluate(
     samples: Annotated[Path, typer.Option(help="Samples to grade: EvalPlus JSONL, gzip allowed.")],
     output: Annotated[Path, typer.Option(help="Labels to write: JSONL, one record per sample, in the file's order.")],
     workers: Annotated[int | None, typer.Option(help="Sandbox workers; default: one per core.")] = None,
+    engine: Annotated[str | None, typer.Option(help=ENGINE_HELP)] = None,
+    ray_address: Annotated[str | None, typer.Option(help=RAY_ADDRESS_HELP)] = None,
     cpu_limit: Annotated[float | None, typer.Option(help="CPU seconds that one call may take.")] = None,
     evalplus_bug_compat: Annotated[
         bool, typer.Option("--evalplus-bug-compat", help="Fail everyone on HumanEval/32, as EvalPlus 0.3.1 does.")
@@ -63,7 +69,13 @@ def evaluate(
     began = time.monotonic()
     config = load_config()
     cache = cache_folder() if config.cache and not no_cache else None
-    run = _Run(_workers(workers, config.workers), _limits(cpu_limit), cache, evalplus_bug_compat)
+    run = _Run(
+        _workers(workers, config.workers),
+        _limits(cpu_limit),
+        cache,
+        *engine_of(engine, ray_address, config),
+        evalplus_bug_compat,
+    )
     name = cli_dataset(dataset)
     check_writable(output)
     problems = load_problems(name)
@@ -103,7 +115,9 @@ def _label(run: _Run, problems: Sequence[Problem], samples: Samples) -> Labels:
     from executor import open_executor
 
     with (
-        open_executor(workers=run.workers, limits=run.limits, cache=run.cache) as executor,
+        open_executor(
+            workers=run.workers, limits=run.limits, cache=run.cache, engine=run.engine, ray_address=run.ray_address
+        ) as executor,
         progress_bar("grading samples", len(samples.order)) as advance,
     ):
         return label_samples(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from coderm_tasks.cli.engine_flags import ENGINE_HELP, RAY_ADDRESS_HELP, engine_of
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -31,6 +33,8 @@ def study(
     slow_draws: Annotated[int, typer.Option(help="The same for strategies that look at more than votes.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the draws and of the intervals.")] = 0,
     workers: Annotated[int, typer.Option(help="Sandbox workers; 0 is one per core.")] = 0,
+    engine: Annotated[str | None, typer.Option(help=ENGINE_HELP)] = None,
+    ray_address: Annotated[str | None, typer.Option(help=RAY_ADDRESS_HELP)] = None,
     no_outputs: Annotated[
         bool, typer.Option("--no-outputs", help="Do not run the tests' calls: leaves output-based strategies out.")
     ] = False,
@@ -55,6 +59,7 @@ def study(
     from coderm_tasks.study.output import check_output, write_study
 
     chosen = [part.strip() for part in strategies.split(",") if part.strip()] if strategies else strategy_names()
+    place, address = engine_of(engine, ray_address)
     request = StudyRequest(
         dataset=dataset,
         samples=samples,
@@ -70,6 +75,8 @@ def study(
         slow_draws=slow_draws,
         seed=seed,
         workers=workers,
+        engine=place,
+        ray_address=address,
         cache=None if no_cache else cache_folder(),
     )
     check_output(output)
@@ -91,7 +98,13 @@ def study(
 def _open(request: StudyRequest) -> Executor:
     from executor import open_executor
 
-    return open_executor(workers=request.workers, limits=request.limits, cache=request.cache)
+    return open_executor(
+        workers=request.workers,
+        limits=request.limits,
+        cache=request.cache,
+        engine=request.engine,
+        ray_address=request.ray_address,
+    )
 
 
 def _table(found: Study, output: Path) -> Table:

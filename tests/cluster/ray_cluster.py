@@ -39,25 +39,38 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def _kill_all(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _watch(argv: list[str]) -> None:
+    """Run a node until standard input ends, however our parent does, and leave nothing of it behind."""
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as node:
+        sys.stdin.buffer.read()
+        _kill_all([node.pid, *descendants(node.pid)])
+
+
 class RayNode:
-    """One ``ray start --block``."""
+    """One ``ray start --block``, with a process above it that ends it when the tests end, or are killed."""
 
     def __init__(self, folder: Path, arguments: list[str], environ: Mapping[str, str]) -> None:
         self.folder = folder
         self._log = folder / "start.log"
+        argv = [
+            str(RAY), "start", *arguments, "--block", "--disable-usage-stats", "--include-log-monitor=false",
+            f"--object-store-memory={_STORE_BYTES}", f"--temp-dir={folder}",
+        ]  # fmt: skip
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [
-                    str(RAY), "start", *arguments, "--block", "--disable-usage-stats",
-                    "--include-log-monitor=false", f"--object-store-memory={_STORE_BYTES}",
-                    f"--temp-dir={folder}",
-                ],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, __file__, *argv],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "RAY_enable_metrics_collection": "0", **environ},
+                env={**os.environ, **environ},
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     @property
     def log(self) -> str:
@@ -75,11 +88,10 @@ class RayNode:
         return self.pids("ray::ShardServer")
 
     def kill(self) -> None:
-        """SIGKILL for the whole node at once, as a power cut."""
-        family = [self.process.pid, *descendants(self.process.pid)]
-        for pid in family:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """SIGKILL for the whole node at once, as a power cut. Idempotent."""
+        _kill_all(self.pids())
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         self.process.wait()
 
 
@@ -94,8 +106,11 @@ class RayCluster:
         self.address = f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> RayCluster:
+        head = ("--head", "--include-dashboard=false", "--num-cpus=0")
         try:
-            self.head = self._start(["--head", "--include-dashboard=false", f"--port={self.port}", "--num-cpus=0"], {}, "head")
+            self.head = self._start(
+                [*head, f"--port={self.port}", f"--ray-client-server-port={_free_port()}"], {}, "head"
+            )
             _wait_for(lambda: _listens(self.port), self.head)
         except BaseException:
             self.close()
@@ -153,3 +168,7 @@ def cluster(*cpus: int) -> Iterator[RayCluster]:
         for number, count in enumerate(cpus):
             opened.add(f"node{number}", count)
         yield opened
+
+
+if __name__ == "__main__":
+    _watch(sys.argv[1:])

