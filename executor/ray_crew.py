@@ -196,6 +196,6 @@ class _Run:
         if not self._staff.write_off(hand):
             said = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
             raise SandboxError(
-                f"node {hand.node.name}: {what} ({said.strip()[:_SHOWN]}); see its Ray logs, and run there: coderm doctor"
+                f"node {hand.node.name}: {what} ({said.strip()[:_SHOWN]}); see its Ray logs; run there: coderm doctor"
             ) from error
         self._hands.remove_gone()
