@@ -101,7 +101,12 @@ def _divert_messages() -> None:
 
 def _check_same(ray: Any, address: str) -> None:
     connected = ray.get_runtime_context().gcs_address
-    if address != AUTO and _endpoint(address) != _endpoint(connected):
+    if address == AUTO:
+        return
+    host, port = _endpoint(address)
+    if host.startswith("127."):
+        host = ray.util.get_node_ip_address()  # under which Ray knows this machine
+    if (host, port) != _endpoint(connected):
         raise ClusterError(
             f"this process is connected to the Ray cluster at {connected}, got --ray-address {address}; expected one "
             "cluster; leave the address out, or call ray.shutdown() first"

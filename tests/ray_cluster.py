@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 RAY = Path(sys.executable).with_name("ray")
@@ -120,6 +120,11 @@ class RayCluster:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    @property
+    def node_list(self) -> list[RayNode]:
+        """The nodes that have processors."""
+        return self.nodes[1:]
+
     def add(self, name: str, cpus: int = 1, environ: Mapping[str, str] | None = None) -> RayNode:
         """Start a worker node; returns once it is up."""
         arguments = [f"--address={self.address}", f"--num-cpus={cpus}", f'--resources={{"{name}": 1}}']
@@ -153,9 +158,9 @@ def _listens(port: int) -> bool:
     return False
 
 
-def _wait_for(ready: object, node: RayNode) -> None:
+def _wait_for(ready: Callable[[], bool], node: RayNode) -> None:
     deadline = time.monotonic() + _START_S
-    while not ready():  # type: ignore[operator]
+    while not ready():
         if node.process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"the Ray node does not start:\n{node.log[-3000:]}")
         time.sleep(0.1)
