@@ -17,6 +17,12 @@ from pathlib import Path
 RAY = Path(sys.executable).with_name("ray")
 _STORE_BYTES = 80 << 20
 _START_S = 90
+_NOTICE = {
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_failure_threshold": "2",
+}
+"""Of the head: a node that died is noticed sooner than Ray's half minute."""
 
 
 def descendants(pid: int) -> set[int]:
