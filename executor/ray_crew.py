@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from executor.errors import SandboxError
 from executor.ray_nodes import Node
 from executor.ray_staff import Hand, Staff
+from executor.shards import CellShard
 from executor.worker import Failure, Request, Response
 
 __all__ = ["RayCrew"]
@@ -26,7 +28,9 @@ __all__ = ["RayCrew"]
 _log = logging.getLogger(__name__)
 _RESPONSES = msgspec.msgpack.Decoder(Response)
 _DEPTH = 2
-"""Shards an actor has at a time: the next one is there when it has served one, and a slow node hoards no more."""
+"""Parcels an actor has at a time: the next one is there when it has served one, and a slow node hoards no more."""
+_PARCEL_S = 0.25
+_LARGEST_PARCEL = 16
 _SHOWN = 300
 _PATIENCE_S = 30.0
 """After so long without a processor we say what we wait for."""
@@ -40,7 +44,7 @@ class RayCrew:
         self._closed = False
 
     def map(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
-        """See :class:`executor.pool.Workforce`. At most two shards per actor are taken ahead of their answers."""
+        """See :class:`executor.pool.Workforce`. At most two parcels per actor are taken ahead of their answers."""
         if self._closed:
             raise SandboxError("this executor is closed; open another")
         yield from _Run(self._staff).pump(tickets)
@@ -51,13 +55,38 @@ class RayCrew:
         self._staff.close()
 
 
-class _Sent:
-    """A shard on its way. Its ticket comes back once, however often the shard has to be sent."""
+class _Shard(Struct, frozen=True):
+    """A shard until its answer is here. Its ticket comes back once, however often the shard has to be sent."""
 
-    def __init__(self, ticket: Any, shard: bytes) -> None:
-        self.ticket = ticket
-        self.shard = shard
-        self.hand: Hand | None = None
+    ticket: Any
+    packed: bytes
+
+
+class _Parcel:
+    """Shards on their way to one hand, in one call: a call costs the driver more than a small shard is worth."""
+
+    def __init__(self, hand: Hand, shards: list[_Shard]) -> None:
+        self.hand = hand
+        self.shards = shards
+
+
+class _Pace:
+    """How many shards make a parcel: as many as take a hand about a quarter of a second."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self.one_by_one = False
+        """Of shards that are pruned, each should know what came of those before it."""
+
+    def note(self, shards: int, seconds: float) -> None:
+        each = seconds / shards
+        self._seconds = 0.8 * self._seconds + 0.2 * each if self._seconds else each
+
+    @property
+    def most(self) -> int:
+        if self.one_by_one or not self._seconds:
+            return 1
+        return max(1, min(_LARGEST_PARCEL, round(_PARCEL_S / self._seconds)))
 
 
 class _Hands:
@@ -105,50 +134,60 @@ class _Run:
     def __init__(self, staff: Staff) -> None:
         self._staff = staff
         self._hands = _Hands()
-        self._events: queue.SimpleQueue[tuple[Hand | Node | _Sent, Any]] = queue.SimpleQueue()
+        self._pace = _Pace()
+        self._events: queue.SimpleQueue[tuple[Hand | Node | _Parcel, Any]] = queue.SimpleQueue()
         """What has happened, with its future: an actor is ready or never will be, a node that joined has been looked
-        at, a shard has its answer or never will have."""
-        self._backlog: deque[_Sent] = deque()
+        at, a parcel has its answers or never will have."""
+        self._backlog: deque[_Shard] = deque()
         self._in_flight = 0
+        """Shards."""
+        self._more = True
+        """There may be tickets that were not taken yet."""
         self._warn_at = time.monotonic() + _PATIENCE_S
 
     def pump(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
         for hand in self._staff.hands:
             self._watch(hand, hand.ready)
-        more = True
         while True:
-            while more and len(self._backlog) + self._in_flight < _DEPTH * max(1, len(self._staff.hands)):
+            while self._more and len(self._backlog) + self._in_flight < self._ahead:
                 try:
                     ticket, shard = next(tickets)
                 except StopIteration:
-                    more = False
+                    self._more = False
                     break
                 if shard is None:
                     yield ticket, None
                 else:
-                    self._backlog.append(_Sent(ticket, msgspec.msgpack.encode(shard)))
+                    self._pace.one_by_one = isinstance(shard, CellShard) and shard.floor is not None
+                    self._backlog.append(_Shard(ticket, msgspec.msgpack.encode(shard)))
             self._send()
             if not self._backlog and not self._in_flight:
                 return
             what, future = self._next_event()
-            if isinstance(what, _Sent):
-                if (answer := self._answer(what, future)) is not None:
-                    yield what.ticket, answer
+            if isinstance(what, _Parcel):
+                yield from self._answers(what, future)
             else:
                 self._news(what, future)
 
-    def _watch(self, what: Hand | Node | _Sent, future: Any) -> None:
+    @property
+    def _ahead(self) -> int:
+        return _DEPTH * max(1, len(self._staff.hands)) * self._pace.most
+
+    def _watch(self, what: Hand | Node | _Parcel, future: Any) -> None:
         events = self._events
         future.add_done_callback(lambda done: events.put((what, done)))
 
     def _send(self) -> None:
         while self._backlog and (hand := self._hands.take()) is not None:
-            sent = self._backlog.popleft()
-            sent.hand = hand
-            self._in_flight += 1
-            self._watch(sent, self._staff.send(hand, sent.shard))
+            size = min(self._pace.most, len(self._backlog))
+            if not self._more:
+                # The last are shared out, so that nobody has a parcel of many while others have none.
+                size = min(size, -(-len(self._backlog) // (_DEPTH * len(self._hands))))
+            parcel = _Parcel(hand, [self._backlog.popleft() for _ in range(size)])
+            self._in_flight += len(parcel.shards)
+            self._watch(parcel, self._staff.send(hand, [shard.packed for shard in parcel.shards]))
 
-    def _next_event(self) -> tuple[Hand | Node | _Sent, Any]:
+    def _next_event(self) -> tuple[Hand | Node | _Parcel, Any]:
         while True:
             for node, future in self._staff.newcomers():
                 self._watch(node, future)
@@ -176,20 +215,21 @@ class _Run:
         else:
             self._lost(what, error, "it cannot start a worker")
 
-    def _answer(self, sent: _Sent, future: Any) -> Response | None:
-        """The answer to a shard; None where its node is gone and the shard has to be sent again."""
-        self._in_flight -= 1
-        hand, sent.hand = sent.hand, None
-        assert hand is not None
-        self._hands.give_back(hand)
+    def _answers(self, parcel: _Parcel, future: Any) -> Iterator[tuple[Any, Response]]:
+        """Tickets and answers of a parcel; none where its node is gone and the shards have to be sent again."""
+        self._in_flight -= len(parcel.shards)
+        self._hands.give_back(parcel.hand)
         if (error := future.exception()) is not None:
-            self._lost(hand, error, "worker processes die under the same work")
-            self._backlog.appendleft(sent)
-            return None
-        answer: Response = _RESPONSES.decode(future.result())
-        if isinstance(answer, Failure):
-            raise SandboxError(f"node {hand.node.name}: {answer.message}")
-        return answer
+            self._lost(parcel.hand, error, "worker processes die under the same work")
+            self._backlog.extendleft(reversed(parcel.shards))
+            return
+        answers, seconds = future.result()
+        self._pace.note(len(answers), seconds)
+        for shard, packed in zip(parcel.shards, answers):
+            answer: Response = _RESPONSES.decode(packed)
+            if isinstance(answer, Failure):
+                raise SandboxError(f"node {parcel.hand.node.name}: {answer.message}")
+            yield shard.ticket, answer
 
     def _lost(self, hand: Hand, error: BaseException, what: str) -> None:
         """Write off a hand whose node is gone. Where the node lives, Ray has tried again in vain: an error."""

@@ -66,9 +66,9 @@ class Staff:
         ).remote(self._limits)
         return Hand(node, actor, actor.ready.remote().future())
 
-    def send(self, hand: Hand, shard: bytes) -> Any:
-        """Give a shard to an actor; returns the future of its answer."""
-        return hand.actor.serve.options(retry_exceptions=self._retry).remote(shard).future()
+    def send(self, hand: Hand, shards: list[bytes]) -> Any:
+        """Give shards to an actor; returns the future of their answers, see :meth:`ShardServer.serve`."""
+        return hand.actor.serve.options(retry_exceptions=self._retry).remote(shards).future()
 
     def write_off(self, hand: Hand) -> bool:
         """Tell whether the node of a hand is gone; if so, all its hands are written off."""

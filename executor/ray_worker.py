@@ -6,6 +6,7 @@ Loaded by name on the nodes, once their version is known to be ours.
 from __future__ import annotations
 
 import os
+import time
 
 from executor.bwrap import box_plan
 from executor.cgroup import group_homes, remove_leftovers
@@ -21,7 +22,7 @@ class WorkerLost(Exception):
 
 
 class ShardServer:
-    """Serves shards one at a time. The untrusted code is in the boxes of its worker process, not in here."""
+    """Serves shards, one after the other. The untrusted code is in the boxes of its worker process, not in here."""
 
     def __init__(self, limits: Limits) -> None:
         homes = group_homes()
@@ -32,14 +33,18 @@ class ShardServer:
         """Return the process id, to whoever waits for the actor to have its processor."""
         return os.getpid()
 
-    def serve(self, shard: bytes) -> bytes:
-        """Serve a shard; shard and answer are MessagePack of :mod:`executor.worker`'s requests and responses.
+    def serve(self, shards: list[bytes]) -> tuple[list[bytes], float]:
+        """Serve shards in turn; returns their answers and the seconds it took.
+
+        Shards and answers are MessagePack of :mod:`executor.worker`'s requests and responses.
 
         Raises:
-            WorkerLost: the worker process died under it; the next shard gets another.
+            WorkerLost: the worker process died under one of them; the next shard gets another.
         """
+        started = time.monotonic()
         try:
-            return self._worker.exchange(shard)
+            answers = [self._worker.exchange(shard) for shard in shards]
         except (OSError, EOFError) as error:
             self._worker.kill()
             raise WorkerLost(str(error)) from error
+        return answers, time.monotonic() - started

@@ -132,7 +132,7 @@ def test_no_more_jobs_are_taken_than_the_workers_need(there: Executor) -> None:
             yield CellJob(job_id=str(number), entry_point="f", solutions=(ADD,), tests=(f"assert f({number}) == 0",))
 
     for done, _ in enumerate(there.run(jobs()), start=1):
-        assert len(taken) - done < 20
+        assert len(taken) - done < 100
     assert len(taken) == 300
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from executor import ClusterError, SandboxMissing, open_executor
-from executor.ray_crew import _DEPTH, _Hands
+from executor.ray_crew import _DEPTH, _LARGEST_PARCEL, _Hands, _Pace
 from executor.ray_nodes import Node, NodeFacts, choose_nodes, facts_of_this_node
 from executor.ray_staff import Hand, _places
 
@@ -105,6 +105,26 @@ def test_an_idle_hand_is_taken_before_a_busy_one_and_none_beyond_its_depth() -> 
     hands.give_back(a)  # the answer of a shard that was under way
     assert hands.take() is None
     assert len(hands) == 1
+
+
+def test_a_parcel_holds_what_takes_a_quarter_of_a_second_and_one_shard_where_that_is_not_known() -> None:
+    pace = _Pace()
+    assert pace.most == 1
+    pace.note(1, 0.05)
+    assert pace.most == 5
+    for _ in range(50):
+        pace.note(5, 0.005)
+    assert pace.most == _LARGEST_PARCEL
+    for _ in range(50):
+        pace.note(2, 8.0)
+    assert pace.most == 1
+
+
+def test_shards_that_are_pruned_are_sent_one_by_one() -> None:
+    pace = _Pace()
+    pace.note(1, 0.001)
+    pace.one_by_one = True
+    assert pace.most == 1
 
 
 def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
