@@ -162,13 +162,19 @@ def test_rerank_on_the_cluster_selects_the_same_and_prints_its_result_alone(
     assert "WARNING" not in remote.stderr
 
 
-def test_evaluate_on_the_cluster_labels_the_same(two_nodes: RayCluster, folder: Path) -> None:
-    words = ("--engine", "ray", "--ray-address", two_nodes.address, "--json", "--no-cache")
-    local = done(command(folder, "evaluate", "--output", str(folder / "a"), "--workers", "1", "--json", "--no-cache"))
-    remote = done(command(folder, "evaluate", "--output", str(folder / "b"), *words))
+def test_evaluate_and_study_on_the_cluster_say_the_same(two_nodes: RayCluster, folder: Path) -> None:
+    there = ("--engine", "ray", "--ray-address", two_nodes.address, "--json", "--no-cache")
+    here = ("--workers", "1", "--json", "--no-cache")
+    local = done(command(folder, "evaluate", "--output", str(folder / "a"), *here))
+    remote = done(command(folder, "evaluate", "--output", str(folder / "b"), *there))
     assert (local.returncode, remote.returncode) == (0, 0), remote.stderr
     assert (folder / "a").read_text() == (folder / "b").read_text()
     assert json.loads(remote.stdout)["plus"] == json.loads(local.stdout)["plus"]
+    files = ("--tests", str(folder / "tests.jsonl"), "--labels", str(folder / "a"), "--draws", "2", "--slow-draws", "1")
+    local = done(command(folder, "study", *files, "--output", str(folder / "c"), *here))
+    remote = done(command(folder, "study", *files, "--output", str(folder / "d"), *there))
+    assert (local.returncode, remote.returncode) == (0, 0), remote.stderr
+    assert json.loads(remote.stdout)["strategies"] == json.loads(local.stdout)["strategies"]
 
 
 def test_a_driver_that_is_killed_leaves_no_process_and_goes_on_from_its_cache(
