@@ -13,7 +13,7 @@ from typing import IO, BinaryIO, TextIO, cast
 
 from coderm_tasks.errors import StoreError
 
-__all__ = ["atomic_writer", "check_writable"]
+__all__ = ["atomic_bytes", "atomic_writer", "check_writable"]
 
 
 def check_writable(path: Path | str) -> None:
@@ -35,13 +35,24 @@ def atomic_writer(path: Path | str) -> Iterator[TextIO]:
     Raises:
         StoreError: the file cannot be written; what stood there before is untouched.
     """
+    packed = _target(Path(path)).suffix == ".gz"
+    with atomic_bytes(path) as stream, _text_layer(stream, packed=packed) as text:
+        yield text
+
+
+@contextmanager
+def atomic_bytes(path: Path | str) -> Iterator[BinaryIO]:
+    """Open ``path`` for bytes that appear whole, on leaving the block, or not at all.
+
+    Raises:
+        StoreError: the file cannot be written; what stood there before is untouched.
+    """
     target = _target(Path(path))
     stream, temporary = _temporary(target)
     try:
         try:
             with stream:
-                with _text_layer(stream, packed=target.suffix == ".gz") as text:
-                    yield text
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(target)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from coderm_tasks.datasets.livecodebench.slice import Slice
 from coderm_tasks.errors import ConfigError, did_you_mean
 from coderm_tasks.model_config import GeneratorConfig, check_sampling
 from executor import ENGINES, Limits
@@ -75,8 +76,28 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     records: str | None = None
     """Folder for matrices, samples and tests of an lm-eval run; None: beside lm-eval's own output."""
     limits: Limits = field(default_factory=Limits)
+    livecodebench_path: str | None = None
+    """Copy of LiveCodeBench: JSONL file, folder, or several with ``:`` between. None: ``LIVECODEBENCH_PATH``, or the
+    hub."""
+    livecodebench_release: str | None = None
+    """``release_v6``, ``v5_v6``, ...; None: all that is there."""
+    livecodebench_from: str | None = None
+    """First contest date, ``YYYY-MM-DD``."""
+    livecodebench_to: str | None = None
+    """Last contest date, as in the official runner."""
+
+    @property
+    def livecodebench(self) -> Slice:
+        """Which of LiveCodeBench's problems are asked for."""
+        return Slice(
+            path=self.livecodebench_path,
+            release=self.livecodebench_release,
+            start=self.livecodebench_from,
+            end=self.livecodebench_to,
+        )
 
     def __post_init__(self) -> None:
+        _ = self.livecodebench  # checks it
         _at_least("n_samples", self.n_samples, 1)
         _at_least("budget", self.budget, 1)
         _at_least("max_gen_toks", self.max_gen_toks, 1)

@@ -7,6 +7,7 @@
     ├── ConfigError       a setting is wrong or unknown: names the key, with a did-you-mean
     ├── DatasetError      a data set cannot be loaded
     ├── GenerationError   the test generator failed: names the endpoint or model
+    ├── RewardError       a batch cannot be rewarded: names the sample and the column
     └── StoreError        results cannot be written or read back
 
 The command line prints the message of any of these, and of :class:`executor.ExecutorError`, as one line and
@@ -24,6 +25,7 @@ __all__ = [
     "DatasetError",
     "GenerationError",
     "InputError",
+    "RewardError",
     "StoreError",
     "did_you_mean",
 ]
@@ -50,6 +52,10 @@ class DatasetError(CoderMError):
 
 class GenerationError(CoderMError):
     """Unit tests could not be generated."""
+
+
+class RewardError(CoderMError, ValueError):
+    """A batch of completions cannot be rewarded: columns are missing or do not fit together."""
 
 
 class StoreError(CoderMError):

@@ -12,8 +12,9 @@ from msgspec import Struct
 from coderm_tasks.calls import behaviours, plan_calls
 from coderm_tasks.examples import examples_of
 from coderm_tasks.model import Problem
+from coderm_tasks.programs import call_job, cell_job, comparable
 from coderm_tasks.rerank import Behaviours, Need, Strategy, StrategyInput
-from executor import CallJob, CellJob, Executor, PassMatrix, SandboxError
+from executor import Executor, PassMatrix, SandboxError
 
 __all__ = ["Extras", "gather", "gather_for", "run_cells", "with_extras"]
 
@@ -65,23 +66,21 @@ def with_extras(problem: StrategyInput, extras: Extras | None) -> StrategyInput:
 
 
 def _run_calls(executor: Executor, work: Sequence[Item]) -> dict[str, Behaviours]:
+    items = {item.problem.task_id: item for item in work}
     plans = {
-        item.problem.task_id: plan_calls(item.tests, item.problem.entry_point, item.problem.context) for item in work
+        task_id: plan_calls(item.tests, item.problem.entry_point, item.problem.context)
+        for task_id, item in items.items()
     }
     jobs = [
-        CallJob(
-            job_id=item.problem.task_id,
-            entry_point=item.problem.entry_point,
-            solutions=item.solutions,
-            calls=plans[item.problem.task_id].calls,
-        )
-        for item in work
-        if item.solutions and plans[item.problem.task_id].calls
+        call_job(item.problem, item.solutions, plans[task_id].calls)
+        for task_id, item in items.items()
+        if item.solutions and plans[task_id].calls
     ]
-    found = {item.problem.task_id: _no_outputs(len(item.solutions), len(item.tests)) for item in work}
-    answered = (
-        {outputs.job_id: behaviours(plans[outputs.job_id], outputs) for outputs in executor.call(jobs)} if jobs else {}
-    )
+    found = {task_id: _no_outputs(len(item.solutions), len(item.tests)) for task_id, item in items.items()}
+    answered = {}
+    for outputs in executor.call(jobs) if jobs else ():
+        task_id = outputs.job_id
+        answered[task_id] = behaviours(plans[task_id], comparable(items[task_id].problem, outputs))
     _check_complete([job.job_id for job in jobs], answered)
     return {**found, **answered}
 
@@ -106,15 +105,7 @@ def run_cells(
         SandboxError: the sandbox failed, or left a job out.
     """
     wanted = [
-        CellJob(
-            job_id=task_id,
-            entry_point=item.problem.entry_point,
-            solutions=item.solutions,
-            tests=tests,
-            context=item.problem.context,
-        )
-        for task_id, (item, tests) in jobs.items()
-        if tests and item.solutions
+        cell_job(item.problem, item.solutions, tests) for item, tests in jobs.values() if tests and item.solutions
     ]
     found = {
         task_id: PassMatrix.from_rows(task_id, ["-" * len(tests)] * len(item.solutions), len(tests))

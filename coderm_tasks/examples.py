@@ -28,8 +28,10 @@ def examples_of(problem: Problem) -> tuple[str, ...]:
     Read are doctests (``>>> f(1)`` and the line below it), whole assert lines, ``f(1) -> 2`` with any of the usual
     arrows, ``For x = 1 the output should be 2``, and ``Input: x = 1`` above ``Output: 2``. An example counts only where
     its arguments and its expectation are literals, so prose is never taken for one; exceptions and examples that print
-    are left out. Nothing is run here.
+    are left out. Where the data set lists the examples, they are taken from there. Nothing is run here.
     """
+    if problem.examples is not None:
+        return problem.examples[:_MAX]
     lines = _text(problem).splitlines()
     name = problem.entry_point
     found = [*_doctests(lines, name), *_asserts(lines), *_arrows(lines, name), *_sentences(lines, name)]

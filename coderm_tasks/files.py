@@ -7,6 +7,7 @@ newlines) and strict everywhere else. Writing is :mod:`coderm_tasks.atomic`, off
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -20,10 +21,23 @@ from coderm_tasks.atomic import atomic_writer, check_writable
 from coderm_tasks.errors import InputError, did_you_mean
 from coderm_tasks.model import Problem, Solution
 
-__all__ = ["SampleRef", "Samples", "atomic_writer", "check_writable", "read_jsonl", "read_samples"]
+__all__ = [
+    "BOM",
+    "SampleRef",
+    "Samples",
+    "atomic_writer",
+    "check_writable",
+    "iterate_samples",
+    "open_unpacked",
+    "raw_lines",
+    "read_jsonl",
+    "read_samples",
+    "sha256_of",
+]
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+_HASHED_AT_ONCE = 1 << 20
 
 
 class SampleRef(Struct, frozen=True):
@@ -54,6 +68,18 @@ class Samples(Struct, frozen=True):
         return tuple(solution.code for solution in self.of(task_id))
 
 
+def sha256_of(path: Path) -> str:
+    """Hash a file, a block at a time. Raises InputError where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(_HASHED_AT_ONCE):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a readable file; check it") from error
+    return digest.hexdigest()
+
+
 def read_jsonl(path: Path | str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield ``(line number from 1, record)`` for each line of a JSONL file, plain or gzip.
 
@@ -61,16 +87,21 @@ def read_jsonl(path: Path | str) -> Iterator[tuple[int, dict[str, Any]]]:
         InputError: the file cannot be read, or a line is not UTF-8, not JSON or not an object.
     """
     path = Path(path)
-    for number, raw in _lines(path):
-        line = (raw.removeprefix(_BOM) if number == 1 else raw).strip()
+    for number, raw in raw_lines(path):
+        line = (raw.removeprefix(BOM) if number == 1 else raw).strip()
         if line:
             yield number, _record(path, number, line)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield ``(line number from 1, line)`` of a file, plain or gzip, line ends included.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     number = 0
     try:
-        with _open(path) as stream:
+        with open_unpacked(path) as stream:
             for raw in stream:
                 number += 1
                 yield number, raw
@@ -89,7 +120,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
+def open_unpacked(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to be read, unpacked where it is gzip. Raises what the system and :mod:`gzip` raise."""
     with path.open("rb") as raw:
         # The name is no evidence: samples get renamed. peek() keeps pipes readable, where seek() would not.
         if raw.peek(2)[:2] == _GZIP_MAGIC:
@@ -128,11 +160,15 @@ def _kind(value: object) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def read_samples(path: Path | str, problems: Mapping[str, Problem]) -> Samples:
+def read_samples(path: Path | str, problems: Mapping[str, Problem], *, ignore_unknown: bool = False) -> Samples:
     """Read EvalPlus samples: ``{"task_id", "solution"}``, or ``completion``, which is appended to the prompt.
 
     Samples of one problem may stand anywhere in the file; their order is kept. ``solution`` wins where both are
     given, as in EvalPlus.
+
+    Args:
+        ignore_unknown: leave out samples of other problems instead of refusing the file: ``problems`` are a part of
+            those that it was made for.
 
     Raises:
         InputError: an unreadable file, an unknown task id, a record without text, or no record at all.
@@ -140,16 +176,29 @@ def read_samples(path: Path | str, problems: Mapping[str, Problem]) -> Samples:
     path = Path(path)
     found: dict[str, list[Solution]] = {}
     order: list[SampleRef] = []
+    for number, solution in iterate_samples(path, problems, ignore_unknown=ignore_unknown):
+        of_problem = found.setdefault(solution.task_id, [])
+        order.append(SampleRef(solution.task_id, len(of_problem), number))
+        of_problem.append(solution)
+    return Samples(str(path), {task: tuple(samples) for task, samples in found.items()}, tuple(order))
+
+
+def iterate_samples(
+    path: Path | str, problems: Mapping[str, Problem], *, ignore_unknown: bool = False
+) -> Iterator[tuple[int, Solution]]:
+    """Yield ``(line number from 1, sample)`` in the order of the file. Raises as :func:`read_samples`."""
+    path = Path(path)
+    empty = True
     for number, record in read_jsonl(path):
+        if ignore_unknown and isinstance(task_id := record.get("task_id"), str) and task_id not in problems:
+            continue
         problem = _problem(path, number, record, problems)
-        of_problem = found.setdefault(problem.task_id, [])
-        order.append(SampleRef(problem.task_id, len(of_problem), number))
-        of_problem.append(Solution(problem.task_id, _code(path, number, record, problem)))
-    if not order:
+        empty = False
+        yield number, Solution(problem.task_id, _code(path, number, record, problem))
+    if empty:
         raise InputError(
             f'{path}: got no sample; expected lines such as {{"task_id": ..., "solution": ...}}; check the path'
         )
-    return Samples(str(path), {task: tuple(samples) for task, samples in found.items()}, tuple(order))
 
 
 def _problem(path: Path, number: int, record: Mapping[str, Any], problems: Mapping[str, Problem]) -> Problem:
@@ -189,4 +238,5 @@ def _code(path: Path, number: int, record: Mapping[str, Any], problem: Problem) 
             f"{path}:{number}: got {key} with half a surrogate pair (character {error.start}); expected text that "
             "UTF-8 can hold; write the sample again from its tokens"
         ) from error
-    return text if key == "solution" else problem.prompt + text
+    # A question in prose is not what code continues.
+    return text if key == "solution" or problem.form != "function" else problem.prompt + text

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from coderm_tasks.atomic import atomic_writer, check_writable
-from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
+from coderm_tasks.datasets import Slice, cli_dataset, load_problems_to_rerank
 from coderm_tasks.errors import CoderMError, ConfigError, GenerationError, InputError, StoreError
 from coderm_tasks.files import read_samples
 from coderm_tasks.generation.asking import run_to_end
@@ -57,6 +57,8 @@ class GenerateRequest(Struct, frozen=True, kw_only=True):
     """Only the first problems of the data set."""
     stored_only: bool = False
     """Ask nothing: write the output from what is stored."""
+    livecodebench: Slice = Slice()
+    """Which of LiveCodeBench's problems, where that is the data set."""
 
 
 class GenerateReport(Struct, frozen=True, kw_only=True):
@@ -168,7 +170,7 @@ def _problems(request: GenerateRequest) -> tuple[Problem, ...]:
             f"{request.output}: exists, and {answers.name}, from which it would have been written, does not: it is "
             "left untouched; name another output, or move it away"
         )
-    return load_problems_to_rerank(name)
+    return load_problems_to_rerank(name, request.livecodebench)
 
 
 def _candidates(
@@ -187,7 +189,8 @@ def _candidates(
             f"prompt {config.prompt!r} shows no candidate solution, and samples are given: "
             "use the prompt 'coderm', or leave the samples out"
         )
-    samples = read_samples(request.samples, {problem.task_id: problem for problem in everything})
+    by_id = {problem.task_id: problem for problem in everything}
+    samples = read_samples(request.samples, by_id, ignore_unknown=request.livecodebench.is_part)
     without = [
         problem.task_id for problem in problems if not any(code.strip() for code in samples.codes(problem.task_id))
     ]

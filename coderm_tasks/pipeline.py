@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from coderm_tasks.errors import InputError
 from coderm_tasks.evidence import Extras, gather_for, with_extras
-from coderm_tasks.model import Problem, Selection
+from coderm_tasks.model import DIFFICULTIES, Problem, Selection
+from coderm_tasks.programs import cell_job
 from coderm_tasks.rerank import StrategyInput, canonical_name, get_selector, select
-from executor import CellJob, Executor, PassMatrix, RunStats, SandboxError, Verdict
+from executor import Executor, PassMatrix, RunStats, SandboxError, Verdict
 
 __all__ = [
     "AuditFinding",
@@ -105,7 +106,8 @@ def run_matrices(
 ) -> Iterator[PassMatrix]:
     """Run the jobs and hold the executor to its contract: one matrix per job, of the job's shape."""
     waiting = {item.problem.task_id: (len(item.solutions), len(item.tests)) for item in work}
-    for matrix in executor.run([_job(item, prune, audit) for item in work]) if work else ():
+    jobs = [cell_job(item.problem, item.solutions, item.tests, prune=prune, audit=audit) for item in work]
+    for matrix in executor.run(jobs) if work else ():
         shape = waiting.pop(matrix.job_id, None)
         if shape != matrix.letters.shape:
             raise SandboxError(f"{matrix.job_id}: the executor returned a matrix of {matrix.letters.shape} for {shape}")
@@ -114,19 +116,6 @@ def run_matrices(
         raise SandboxError(
             f"the executor returned no matrix for {len(waiting)} problems, {next(iter(waiting))} the first"
         )
-
-
-def _job(item: Work, prune: bool, audit: float) -> CellJob:
-    problem = item.problem
-    return CellJob(
-        job_id=problem.task_id,
-        entry_point=problem.entry_point,
-        solutions=item.solutions,
-        tests=item.tests,
-        context=problem.context,
-        prune=prune,
-        audit=audit,
-    )
 
 
 def _select(item: Work, matrix: PassMatrix, extras: Extras | None, strategy: str, seed: int) -> ProblemRun:
@@ -203,6 +192,8 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     """Task ids whose first sample was taken because the strategy had nothing to go by: mostly, no usable test."""
     tied: int
     """Problems whose pick was drawn among several solutions."""
+    by_difficulty: dict[str, int]
+    """Problems by the data set's own difficulty label, in order of difficulty; empty where it has none."""
 
 
 def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> RunSummary:
@@ -212,6 +203,7 @@ def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> R
     cells = sum(run.matrix.letters.size for run in runs)
     counts = {verdict: sum(run.matrix.count(verdict) for run in runs) for verdict in Verdict}
     selections = [run.selection for run in runs]
+    labels = [run.problem.difficulty for run in runs]
     return RunSummary(
         strategy=canonical_name(strategy),
         problems=len(runs),
@@ -233,6 +225,7 @@ def summarise(runs: Iterable[ProblemRun], *, strategy: str, seconds: float) -> R
         no_samples=tuple(one.task_id for one in selections if one.index < 0),
         no_tests=tuple(one.task_id for one in selections if one.note and one.index >= 0),
         tied=sum(len(one.ties) > 1 for one in selections),
+        by_difficulty={name: count for name in DIFFICULTIES if (count := labels.count(name))},
     )
 
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from coderm_tasks.atomic import check_writable
-from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
+from coderm_tasks.datasets import Slice, cli_dataset, load_problems_to_rerank
 from coderm_tasks.errors import InputError
 from coderm_tasks.files import read_samples
 from coderm_tasks.generation.bank import load_bank
@@ -18,6 +19,7 @@ from coderm_tasks.hosts.evalplus import write_samples
 from coderm_tasks.model import Problem, Solution
 from coderm_tasks.pipeline import ProblemRun, RunSummary, Work, run_and_select, summarise
 from coderm_tasks.rerank import get_selector
+from coderm_tasks.run_record import RunRecord, common_facts, file_fact, run_record_path, write_run_record
 from coderm_tasks.store import SelectionRecord, matrix_record, write_records
 from executor import Executor, Limits, PassMatrix
 
@@ -33,7 +35,7 @@ class RerankRequest(Struct, frozen=True, kw_only=True):
     """What the user asked for."""
 
     dataset: str
-    """``humaneval`` or ``mbpp``, the EvalPlus sets."""
+    """``humaneval`` or ``mbpp``, the EvalPlus sets; or ``livecodebench``."""
     samples: Path
     tests: Path
     output: Path
@@ -53,6 +55,8 @@ class RerankRequest(Struct, frozen=True, kw_only=True):
     """Skip cells that cannot change the vote."""
     audit: float = 0.0
     """Share of the lifted cells to be run the slow way too."""
+    livecodebench: Slice = Slice()
+    """Which of LiveCodeBench's problems, where that is the data set."""
 
 
 class RerankPlan(Struct, frozen=True):
@@ -75,6 +79,8 @@ class RerankReport(Struct, frozen=True, kw_only=True):
     output: str
     selection: str
     matrix: str | None
+    record: str
+    """Settings, versions, totals and hashes of the run."""
 
 
 def selection_path(output: Path) -> Path:
@@ -106,9 +112,10 @@ def read_work(request: RerankRequest) -> tuple[Work, ...]:
         ConfigError, DatasetError: the data set is unknown or cannot be loaded.
         InputError: a bad file or record.
     """
-    problems = load_problems_to_rerank(cli_dataset(request.dataset))
-    samples = read_samples(request.samples, {problem.task_id: problem for problem in problems})
-    tests = load_bank(request.tests, [problem.task_id for problem in problems])
+    problems = load_problems_to_rerank(cli_dataset(request.dataset), request.livecodebench)
+    by_id, part = {problem.task_id: problem for problem in problems}, request.livecodebench.is_part
+    samples = read_samples(request.samples, by_id, ignore_unknown=part)
+    tests = load_bank(request.tests, by_id, ignore_unknown=part)
     return tuple(
         Work(problem, samples.codes(problem.task_id), tuple(tests.get(problem.task_id, ()))) for problem in problems
     )
@@ -119,7 +126,11 @@ def _check_paths(request: RerankRequest) -> None:
         raise InputError(
             f"{request.output}: got an --output that is not *.jsonl; evalplus.evaluate reads no other; name one"
         )
-    outputs = {"--output": request.output, "the selection file": selection_path(request.output)}
+    outputs = {
+        "--output": request.output,
+        "the selection file": selection_path(request.output),
+        "the run record": run_record_path(request.output),
+    }
     if request.matrix is not None:
         outputs["--matrix"] = request.matrix
     taken = {request.samples.resolve(): "--samples", request.tests.resolve(): "--tests"}
@@ -145,7 +156,7 @@ def carry_out(
     open_executor: Callable[[RerankRequest], Executor],
     progress: Callable[[PassMatrix], None] | None = None,
 ) -> RerankReport:
-    """Execute the plan and write its files: the EvalPlus samples last, so that they stand for a finished run.
+    """Execute the plan and write its files: the samples and then the record last, which stand for a finished run.
 
     ``open_executor`` is handed the request, and its executor is closed however the run ends.
 
@@ -167,8 +178,35 @@ def carry_out(
     if request.matrix is not None:
         write_records(request.matrix, (matrix_record(run.matrix) for run in runs))
     write_samples(request.output, plan.problems, [_chosen(run) for run in runs])
+    record = run_record_path(request.output)
+    write_run_record(record, _record(plan, summary))
     matrix = str(request.matrix) if request.matrix is not None else None
-    return RerankReport(summary=summary, output=str(request.output), selection=str(selection), matrix=matrix)
+    return RerankReport(
+        summary=summary, output=str(request.output), selection=str(selection), matrix=matrix, record=str(record)
+    )
+
+
+def _record(plan: RerankPlan, summary: RunSummary) -> RunRecord:
+    request = plan.request
+    folder = request.output.parent
+    files = {
+        "samples": request.samples,
+        "tests": request.tests,
+        "matrix": request.matrix,
+        "selection": selection_path(request.output),
+        "output": request.output,
+    }
+    kept = ("strategy", "seed", "prune", "audit", "limits", "allow_missing")
+    return RunRecord(
+        **common_facts("coderm rerank", cli_dataset(request.dataset), plan.problems),
+        problems=len(plan.problems),
+        tests_from="file",
+        sandbox="bubblewrap",
+        settings={name: msgspec.to_builtins(getattr(request, name)) for name in kept},
+        summary=msgspec.to_builtins(summary),
+        # A pipe has been read once and for all.
+        files={name: file_fact(path, folder) for name, path in files.items() if path is not None and path.is_file()},
+    )
 
 
 def _chosen(run: ProblemRun) -> Solution:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from coderm_tasks.calls import CallPlan, behaviours, plan_calls
 from coderm_tasks.examples import examples_of
 from coderm_tasks.model import Problem
+from coderm_tasks.programs import call_job, comparable
 from executor import Call, CallJob, Executor, Outputs
 
 __all__ = ["MOST_INPUTS", "SolutionOutputs", "inputs_of", "run_outputs"]
@@ -59,17 +60,21 @@ def run_outputs(
         SandboxError: the sandbox failed.
     """
     jobs: list[CallJob] = []
+    by_id: dict[str, Problem] = {}
     found: dict[str, SolutionOutputs] = {}
     examples: dict[str, int] = {}
     for problem in problems:
+        by_id[problem.task_id] = problem
         task_id, codes = problem.task_id, tuple(solutions.get(problem.task_id, ()))
         calls, examples[task_id] = inputs_of(problem, tests.get(task_id, ()))
         if codes and calls:
-            jobs.append(CallJob(job_id=task_id, entry_point=problem.entry_point, solutions=codes, calls=calls))
+            jobs.append(call_job(problem, codes, calls))
         elif codes:
             found[task_id] = SolutionOutputs(tuple(() for _ in codes), 0)
     for outputs in executor.call(jobs) if jobs else ():
-        found[outputs.job_id] = SolutionOutputs(_rows(outputs), examples[outputs.job_id])
+        found[outputs.job_id] = SolutionOutputs(
+            _rows(comparable(by_id[outputs.job_id], outputs)), examples[outputs.job_id]
+        )
     return found
 
 

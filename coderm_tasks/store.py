@@ -154,6 +154,13 @@ class RecordLog(Generic[Record]):
         """Yield the records so far. Raises StoreError as :func:`read_records`."""
         return read_records(self.path, self._kind)
 
+    def clear(self) -> None:
+        """Take all records out; the lock stays. Raises StoreError where the file cannot be written."""
+        try:
+            os.ftruncate(self._handle, 0)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written ({error.strerror}); name a writable file") from error
+
     def close(self) -> None:
         """Close the file and give up the lock. Idempotent."""
         if self._open:

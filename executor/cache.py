@@ -23,10 +23,11 @@ from msgspec import Struct
 
 from executor.errors import CacheError
 from executor.model import Limits
+from executor.shards import AS_EXPECTED
 
-__all__ = ["CacheInfo", "ResultCache", "calls_key", "draw", "row_key", "solution_key", "test_key"]
+__all__ = ["CacheInfo", "ResultCache", "calls_key", "discard", "draw", "row_key", "solution_key", "test_key"]
 
-_VERSION = 2
+_VERSION = 3
 """Raised whenever a verdict or an output may come out otherwise: part of every key, and of the file's name."""
 _TEST = 12
 _CELL = _TEST + 2
@@ -34,6 +35,7 @@ _LARGEST_ROW = 1 << 22
 """Packed bytes of replies that are worth keeping; what is larger is run again."""
 
 _LETTERS = frozenset("PFETRI")
+_REPLY_LETTERS = _LETTERS | {"", AS_EXPECTED}
 _MODES = frozenset("lsxva")
 
 Reply = tuple[bytes, str, float]
@@ -153,7 +155,7 @@ class ResultCache:
             replies = _REPLIES.decode(zlib.decompress(row[0]))
         except (zlib.error, msgspec.MsgspecError, TypeError):
             return None  # written by something else: as good as not there
-        return replies if all(not letter or letter in _LETTERS for _, letter, _ in replies) else None
+        return replies if all(letter in _REPLY_LETTERS for _, letter, _ in replies) else None
 
     def put_replies(self, rows: Mapping[bytes, Sequence[Reply]]) -> None:
         """Add answers by :func:`calls_key`."""
@@ -197,7 +199,7 @@ class ResultCache:
 
     def _files(self) -> list[Path]:
         """The files of this cache, and those of other versions of this program."""
-        return [path for stem in ("results", "verdicts") for path in self.path.parent.glob(f"{stem}-[0-9]*.sqlite3*")]
+        return _files_in(self.path.parent)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -205,9 +207,31 @@ class ResultCache:
             yield
         except (sqlite3.Error, OSError) as error:
             raise CacheError(
-                f"the cache {self.path} cannot be used ({error}); free the disk, make it writable, delete it, or go on "
-                "without: --no-cache"
+                f"the cache {self.path} cannot be used ({error}); free the disk, make it writable, delete it (coderm "
+                "cache clear), or go on without: --no-cache"
             ) from error
+
+
+def discard(folder: Path) -> int:
+    """Delete the files of the cache in ``folder`` without reading them; returns how many.
+
+    For a cache that is damaged, or that a full disk keeps from being emptied. A run that has it open goes on with the
+    files it has, and what it finds is lost.
+
+    Raises:
+        CacheError: a file cannot be deleted.
+    """
+    files = _files_in(folder)
+    for path in files:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CacheError(f"the cache file {path} cannot be deleted ({error}); make its folder writable") from error
+    return len(files)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [path for stem in ("results", "verdicts") for path in folder.glob(f"{stem}-[0-9]*.sqlite3*")]
 
 
 def _unpack(cells: object) -> Iterator[tuple[bytes, tuple[str, str]]]:

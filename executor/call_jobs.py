@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from executor.cache import ResultCache, calls_key
 from executor.classify import reply_value
 from executor.errors import LimitsError
@@ -14,14 +16,16 @@ from executor.expressions import Raised, Stopped
 from executor.inside import wire
 from executor.model import CallJob, Limits, Outcome, Outputs, Verdict
 from executor.purity import look_at, sendable
-from executor.shards import CallShard, ShardReplies, Source
+from executor.shards import AS_EXPECTED, CallShard, ShardReplies, Source
 
 __all__ = ["CallPlan", "call_texts"]
 
-_SHARD = 8
-"""Distinct solutions per shard."""
+_SHARD = 2
+"""Distinct solutions per shard. Each may take seconds where it times out: few, to keep all workers busy to the end."""
 _NOTEWORTHY_CPU_S = 0.05
 """Faster calls are recorded as taking no time, so that equal outcomes are one object."""
+
+_NOT_RUN = Outcome(kind="stopped", verdict=Verdict.NOT_RUN)
 
 Reply = tuple[bytes, str, float]
 """Frame (untrusted), letter, CPU seconds."""
@@ -38,11 +42,9 @@ class CallPlan:
         first: dict[str, int] = {}
         self._row_of = [first.setdefault(fact.key, len(first)) for fact in facts]
         self._texts = call_texts(job)
-        if job.cpu_s and len(job.cpu_s) != len(job.calls):
-            raise ValueError(
-                f"{job.job_id}: {len(job.cpu_s)} CPU limits for {len(job.calls)} calls; expected one per call"
-            )
-        digest = hashlib.sha256("\n".join((*self._texts, str(job.cpu_s))).encode("ascii")).digest()
+        self._expected = expected_frames(job)
+        parts = [text.encode("ascii") for text in (*self._texts, str(job.cpu_s), str(job.parts))]
+        digest = hashlib.sha256(b"\n".join((*parts, *self._expected))).digest()
         within = job.limits or limits
         if within.memory_mb > limits.memory_mb:
             raise LimitsError(
@@ -50,7 +52,7 @@ class CallPlan:
                 "expected no more; open the executor with the larger limit"
             )
         self._keys = [calls_key(key, job.entry_point, digest, within, job.in_order) for key in first]
-        self._decode = _Decoder()
+        self._decode = _Decoder(job)
         self._outcomes: list[tuple[Outcome, ...] | None] = [self._recall(key) for key in self._keys]
         sources = {row: Source(solutions[i], facts[i].stateless) for i, row in reversed(list(enumerate(self._row_of)))}
         todo = [row for row, outcomes in enumerate(self._outcomes) if outcomes is None]
@@ -60,8 +62,10 @@ class CallPlan:
 
     def _recall(self, key: bytes) -> tuple[Outcome, ...] | None:
         replies = None if self._cache is None else self._cache.get_replies(key)
-        if replies is None or len(replies) != len(self._texts):
+        if replies is None or len(replies) > len(self._texts):
             return None
+        if not self._expected and (len(replies) < len(self._texts) or any(one[1] == AS_EXPECTED for one in replies)):
+            return None  # written by something else: without expectations every answer stands there
         return self._decode.row(replies)
 
     def shards(self) -> Iterator[tuple[int, CallShard]]:
@@ -69,7 +73,19 @@ class CallPlan:
         for number, rows in enumerate(self._rows):
             sources = tuple(self._sources[row] for row in rows)
             job = self._job
-            yield number, CallShard(job.entry_point, sources, self._texts, job.limits, job.cpu_s, job.in_order)
+            yield (
+                number,
+                CallShard(
+                    job.entry_point,
+                    sources,
+                    self._texts,
+                    job.limits,
+                    job.cpu_s,
+                    job.in_order,
+                    job.parts,
+                    self._expected,
+                ),
+            )
 
     def take(self, number: int, answer: ShardReplies) -> None:
         """Enter a shard's answers and remember them."""
@@ -94,28 +110,52 @@ def call_texts(job: CallJob) -> tuple[str, ...]:
     """
     texts = []
     for number, call in enumerate(job.calls):
-        if not (wire.is_plain(call.args) and wire.is_plain(dict(call.kwargs))):
-            raise TypeError(f"{job.job_id}: call {number} has an argument that is no plain data")
-        request = [call.function, wire.encode(tuple(call.args)), wire.encode(dict(call.kwargs))]
-        texts.append(json.dumps(request, separators=(",", ":")))
+        try:
+            texts.append(call.text)
+        except TypeError:
+            raise TypeError(f"{job.job_id}: call {number} has an argument that is no plain data") from None
     return tuple(texts)
 
 
-class _Decoder:
-    """Decodes frames. Equal frames become one object."""
+def expected_frames(job: CallJob) -> tuple[bytes, ...]:
+    """Frames of the answers that a job expects.
 
-    def __init__(self) -> None:
+    Raises:
+        TypeError: an expected value is no plain data.
+    """
+    for number, value in enumerate(job.expected):
+        if not wire.is_plain(value):
+            raise TypeError(f"{job.job_id}: what is expected of call {number} is no plain data")
+    return tuple(_value_frame(value) for value in job.expected)
+
+
+def _value_frame(value: Any) -> bytes:
+    """The frame with which a solution's process answers where it returns ``value``."""
+    return json.dumps(["v", wire.encode(value)], separators=(",", ":")).encode("ascii")
+
+
+class _Decoder:
+    """Decodes frames. Equal frames become one object, and expected ones the job's own values."""
+
+    def __init__(self, job: CallJob) -> None:
         self._known: dict[Reply, Outcome] = {}
+        self._calls = len(job.calls)
+        self._expected = [Outcome(kind="value", value=value) for value in job.expected]
 
     def row(self, replies: Sequence[Reply]) -> tuple[Outcome, ...]:
-        """Outcomes of one solution."""
+        """Outcomes of one solution, one per call."""
         row = []
-        for frame, letter, cpu_s in replies:
-            key = (frame, letter, cpu_s if cpu_s >= _NOTEWORTHY_CPU_S else 0.0)
+        for number, (frame, letter, cpu_s) in enumerate(replies):
+            noted = cpu_s if cpu_s >= _NOTEWORTHY_CPU_S else 0.0
+            if letter == AS_EXPECTED:
+                same = self._expected[number]
+                row.append(msgspec.structs.replace(same, cpu_s=noted) if noted else same)
+                continue
+            key = (frame, letter, noted)
             if key not in self._known:
                 self._known[key] = _outcome(*key)
             row.append(self._known[key])
-        return tuple(row)
+        return (*row, *[_NOT_RUN] * (self._calls - len(row)))
 
 
 def _outcome(frame: bytes, letter: str, cpu_s: float) -> Outcome:

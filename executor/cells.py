@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 
 from executor.ballot import Ballot
@@ -11,7 +12,7 @@ from executor.judging import PlanBook, is_heavy
 from executor.lift import Lifted, Program, Vacuous
 from executor.model import Limits
 from executor.sessions import Answer, Sessions
-from executor.shards import CallShard, CellShard, ShardCells, ShardReplies, Source
+from executor.shards import CellShard, ShardCells, Source
 
 __all__ = ["CellRunner"]
 
@@ -33,34 +34,6 @@ class CellRunner:
         self._sessions = sessions
         self._limits = limits
         self._book = functools.lru_cache(maxsize=4)(PlanBook)
-
-    def calls(self, shard: CallShard) -> ShardReplies:
-        """Make all calls of a shard."""
-        rows, sure = [], []
-        for solution in shard.solutions:
-            budget = Budget(shard.limits or self._limits, one_process=shard.in_order)
-            if solution.stateless or shard.in_order:
-                answers = list(
-                    self._sessions.stream(solution.text, shard.entry_point, shard.calls, budget, cpu_s=shard.cpu_s)
-                )
-            else:
-                answers = self._one_by_one(solution.text, shard, budget)
-            rows.append(tuple((answer.frame, answer.letter, answer.cpu_s) for answer in answers))
-            # Assumed answers follow from the row's own timeouts: the same calls would be assumed again.
-            sure.append(all(answer.sure or answer.assumed for answer in answers))
-        return ShardReplies(tuple(rows), tuple(sure))
-
-    def _one_by_one(self, source: str, shard: CallShard, budget: Budget) -> list[Answer]:
-        """A fresh process per call, within the budget; a solution that cannot be loaded fails all at once."""
-        answers: list[Answer] = []
-        for number, call in enumerate(shard.calls):
-            answers += self._sessions.stream(
-                source, shard.entry_point, [call], budget, cpu_s=shard.cpu_s[number : number + 1]
-            )
-            if answers[-1].loading or budget.spent:
-                break
-        rest = answers[-1] if answers[-1].loading else Answer(letter=budget.letter, assumed=True, sure=False)
-        return answers + [rest] * (len(shard.calls) - len(answers))
 
     def cells(self, shard: CellShard) -> ShardCells:
         """Judge all cells of a shard."""
@@ -189,7 +162,9 @@ class _Row:
 
     def _stream(self, texts: Sequence[str]) -> Iterator[Answer]:
         # The same with and without pruning, so that no solution can tell, and behave otherwise.
-        return self._sessions.stream(self._solution.text, self._shard.entry_point, texts, self._budget, _CHUNK)
+        return self._sessions.stream(
+            self._solution.text, self._shard.entry_point, texts, self._budget, itertools.repeat(_CHUNK)
+        )
 
     def _program(self, test: int, program: Program) -> None:
         if self._budget.spent:

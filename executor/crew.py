@@ -6,7 +6,6 @@ import contextlib
 import logging
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
+from executor import child_process
 from executor.cgroup import GroupHome, WorkerGroup, group_homes, limits_of, remove_leftovers
 from executor.errors import SandboxError
 from executor.inside.frames import pack, read_frame, write_all
@@ -23,7 +23,6 @@ __all__ = ["Crew", "Worker"]
 
 _log = logging.getLogger(__name__)
 _RESPONSES = msgspec.msgpack.Decoder(Response)
-_BOOT = "import sys; sys.path[:] = {path!r}; from executor.worker import main; main()"
 _ATTEMPTS = 2
 """Times a shard is tried when the worker itself dies under it."""
 
@@ -60,14 +59,7 @@ class Worker:
         if self.closed:
             raise SandboxError("this executor is closed; open another")
         if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT.format(path=[path for path in sys.path if path])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                # Out of the terminal's process group: Ctrl-C is the parent's to handle, once.
-                start_new_session=True,
-            )
+            self._process = child_process.start("executor.worker")
             assert self._process.stdin is not None
             if not self._group.folders:
                 self._group = WorkerGroup.make(uuid4().hex[:8], limits_of(self._setup.limits), self._homes)
@@ -86,12 +78,7 @@ class Worker:
         """Kill the process; its boxes die with it, and the next shard starts another."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    with contextlib.suppress(OSError):
-                        stream.close()
+            child_process.end(process)
 
 
 class Crew:

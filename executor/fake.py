@@ -106,15 +106,26 @@ def _cell(job: CellJob, solution: str, test: str) -> str:
 def _outcomes(job: CallJob, solution: str) -> Iterator[Outcome]:
     """Outcomes of all calls of one solution, each on a fresh copy of it unless the job wants them in order."""
     names: dict[str, Any] = {}
-    for call in job.calls:
-        if not names or not job.in_order:
+    for number, call in enumerate(job.calls):
+        if not names or not job.in_order or number in job.parts:
             try:
                 names = _load(solution)
             except BaseException as error:
                 verdict = Verdict.RESOURCE if isinstance(error, MemoryError) else Verdict.ERROR
-                yield from [Outcome(kind="stopped", verdict=verdict)] * len(job.calls)
+                yield Outcome(kind="stopped", verdict=verdict)
+                left = Outcome(kind="stopped", verdict=Verdict.NOT_RUN if job.expected else verdict)
+                yield from [left] * (len(job.calls) - number - 1)
                 return
-        yield _outcome(job, names, call)
+        outcome = _outcome(job, names, call)
+        yield outcome
+        if job.expected and not (outcome.kind == "value" and _same(outcome.value, job.expected[number])):
+            yield from [Outcome(kind="stopped", verdict=Verdict.NOT_RUN)] * (len(job.calls) - number - 1)
+            return
+
+
+def _same(value: Any, expected: Any) -> bool:
+    # What is no plain data, such as an iterator, is used up by a look at it.
+    return wire.is_plain(value) and wire.dumps(value) == wire.dumps(expected)
 
 
 def _outcome(job: CallJob, names: dict[str, Any], call: Call) -> Outcome:

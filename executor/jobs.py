@@ -15,8 +15,12 @@ from executor.shards import CellShard, ShardCells, Source
 
 __all__ = ["CellPlan"]
 
-_SHARD = 4
-"""Distinct solutions per shard. Each may take seconds where it times out: few, to keep all workers busy to the end."""
+_SHARD = 1
+"""Distinct solutions per shard. Each may take seconds where it times out, and a worker that has more of them than the
+others keeps everybody waiting at the end; what a shard costs beside its cells is a fraction of a millisecond."""
+_PRUNED_SHARD = 4
+"""The same where cells may be left out: what one solution of a shard is known to pass counts for those after it, while
+shards are sent ahead of each other's answers."""
 
 
 class CellPlan:
@@ -81,8 +85,9 @@ class CellPlan:
             copies = Counter(self._row_of)
             todo.sort(key=lambda row: -copies[row])
         shards, rows = [], []
-        for at in range(0, len(todo), _SHARD):
-            part = todo[at : at + _SHARD]
+        size = _PRUNED_SHARD if self._job.prune else _SHARD
+        for at in range(0, len(todo), size):
+            part = todo[at : at + size]
             shards.append(
                 CellShard(
                     entry_point=self._job.entry_point,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from types import TracebackType
@@ -12,6 +14,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from executor.errors import LimitsError
+from executor.inside import wire
 
 __all__ = [
     "Call",
@@ -95,7 +98,7 @@ class CellJob(Struct, frozen=True, kw_only=True):
         _check(f"audit of {self.job_id}", self.audit, 0.0, 1.0)
 
 
-class Call(Struct, frozen=True):
+class Call(Struct, frozen=True, dict=True):
     """One call of a solution's function with plain data."""
 
     args: tuple[Any, ...]
@@ -104,6 +107,14 @@ class Call(Struct, frozen=True):
     """Name of the function; empty means the job's entry point."""
     kwargs: Mapping[str, Any] = {}
     """Arguments by name."""
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The call as JSON text, made once for all jobs it is in. Raises TypeError: an argument is no plain data."""
+        if not (wire.is_plain(self.args) and wire.is_plain(dict(self.kwargs))):
+            raise TypeError(f"a call of {self.function or 'the entry point'} has an argument that is no plain data")
+        request = [self.function, wire.encode(tuple(self.args)), wire.encode(dict(self.kwargs))]
+        return json.dumps(request, separators=(",", ":"))
 
 
 class CallJob(Struct, frozen=True, kw_only=True):
@@ -120,6 +131,20 @@ class CallJob(Struct, frozen=True, kw_only=True):
     in_order: bool = False
     """Make the calls of one solution in order in one process, so that state lasts from call to call as it does in a
     benchmark's own harness. Otherwise a solution that may keep state gets a fresh process for each call."""
+    parts: tuple[int, ...] = ()
+    """With ``in_order``: numbers, ascending, of the calls before which a solution that may keep state gets a fresh
+    process all the same."""
+    expected: tuple[Any, ...] = ()
+    """What each call is expected to return, plain data. A solution is stopped after its first call that does anything
+    else than return exactly that, types included; the outcomes of its later calls are NOT_RUN. Empty: none is."""
+
+    def __post_init__(self) -> None:
+        for name, given in (("cpu_s", self.cpu_s), ("expected", self.expected)):
+            if given and len(given) != len(self.calls):
+                want = f"expected one per call, {len(self.calls)}"
+                raise ValueError(f"{self.job_id}: {len(given)} values of {name}: {want}")
+        if list(self.parts) != sorted(set(self.parts)) or any(not 0 < at < len(self.calls) for at in self.parts):
+            raise ValueError(f"{self.job_id}: parts {self.parts}: expected ascending numbers of calls after the first")
 
 
 class Outcome(Struct, frozen=True):
@@ -133,7 +158,8 @@ class Outcome(Struct, frozen=True):
     """Name of the builtin exception nearest to the one raised (``raised``)."""
     message: str = ""
     verdict: Verdict = Verdict.NOT_RUN
-    """TIMEOUT, RESOURCE or ERROR where the process did not answer (``stopped``)."""
+    """TIMEOUT, RESOURCE or ERROR where the process did not answer (``stopped``); NOT_RUN where the solution had done
+    other than expected before (:attr:`CallJob.expected`)."""
     cpu_s: float = 0.0
 
 

@@ -14,11 +14,12 @@ from executor.cache import ResultCache
 from executor.call_jobs import CallPlan
 from executor.crew import Crew
 from executor.doctor import require_sandbox
+from executor.errors import LimitsError
 from executor.jobs import CellPlan
 from executor.model import CallJob, CellJob, Limits, Outputs, PassMatrix
 from executor.worker import Request, Response, Setup
 
-__all__ = ["ENGINES", "LocalExecutor", "ShardExecutor", "Workforce", "open_executor", "require_engine"]
+__all__ = ["ENGINES", "LocalExecutor", "ShardExecutor", "Workforce", "check_workers", "open_executor", "require_engine"]
 
 ENGINES = ("local", "ray")
 
@@ -114,8 +115,10 @@ class LocalExecutor(ShardExecutor):
 
         Raises:
             CacheError: the cache cannot be used.
+            LimitsError: fewer than no workers.
             SandboxMissing: the sandbox cannot run on this machine.
         """
+        check_workers(workers)
         limits = limits or Limits()
         self.workers = workers or len(os.sched_getaffinity(0))
         super().__init__(Crew(self.workers, Setup(box_plan(), limits)), limits, cache)
@@ -142,6 +145,7 @@ def open_executor(
         SandboxMissing: the sandbox cannot run on this machine, or on no node; the message names what mends it.
         ClusterError: the Ray cluster cannot be used.
         CacheError: the cache cannot be used.
+        LimitsError: fewer than no workers.
         ValueError: no such engine.
     """
     _check_engine(engine)
@@ -161,6 +165,12 @@ def require_engine(engine: str = "local", ray_address: str | None = None) -> Non
     from executor.ray_engine import require_cluster
 
     require_cluster(ray_address or "auto")
+
+
+def check_workers(workers: int) -> None:
+    """Raises LimitsError where the number is negative."""
+    if workers < 0:
+        raise LimitsError(f"workers is {workers}: expected at least 1, or 0 for one per core")
 
 
 def _check_engine(engine: str) -> None:

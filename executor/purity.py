@@ -7,7 +7,15 @@ import hashlib
 
 from msgspec import Struct
 
-__all__ = ["LARGEST_PARSED", "SolutionFacts", "defined_names", "look_at", "parse", "sendable"]
+__all__ = [
+    "LARGEST_PARSED",
+    "SolutionFacts",
+    "defined_names",
+    "drop_docstrings",
+    "look_at",
+    "parse",
+    "sendable",
+]
 
 LARGEST_PARSED = 200_000
 """Characters of source that are parsed on the host; longer texts are judged in the box without a look."""
@@ -23,7 +31,8 @@ _QUIET_MODULES = frozenset(
 """Modules whose functions neither keep state for the caller nor depend on time or chance."""
 _LOUD_NAMES = frozenset(
     """
-    exec eval globals vars setattr delattr open input getcontext setrecursionlimit __import__ __dict__
+    exec eval globals vars setattr delattr __setattr__ __delattr__ open input getcontext setrecursionlimit
+    __import__ __dict__
     __defaults__ __kwdefaults__ __globals__ __annotations__ __closure__ __code__ __wrapped__
     random seterr set_printoptions
     """.split()
@@ -48,7 +57,7 @@ def look_at(source: str) -> SolutionFacts:
     try:
         stateless = not _keeps_state(tree)
         if "__doc__" not in source:
-            _drop_docstrings(tree)
+            drop_docstrings(tree)
         return SolutionFacts(_digest("tree", ast.dump(tree)), stateless)
     except RecursionError:
         return SolutionFacts(_digest("text", source), False)
@@ -79,7 +88,8 @@ def _digest(kind: str, text: str) -> str:
     return hashlib.sha256(f"{kind}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _drop_docstrings(tree: ast.Module) -> None:
+def drop_docstrings(tree: ast.Module) -> None:
+    """Take the docstrings out of a tree, in place."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.body:
             first = node.body[0]
@@ -106,7 +116,20 @@ def _quiet_statement(node: ast.stmt) -> bool:
         return _frozen_value(node.value)
     if isinstance(node, ast.AnnAssign):
         return node.value is None or _frozen_value(node.value)
-    return False
+    return isinstance(node, ast.ClassDef) and _quiet_class(node)
+
+
+def _quiet_class(node: ast.ClassDef) -> bool:
+    """A class of methods alone: its instances come and go, and a store to an attribute is loud wherever it stands."""
+    plain = not node.decorator_list and not node.keywords
+    bases = all(isinstance(base, ast.Name) and base.id == "object" for base in node.bases)
+    return (
+        plain and bases and all(isinstance(item, (ast.FunctionDef, ast.Pass)) or _is_text(item) for item in node.body)
+    )
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _frozen_value(node: ast.expr) -> bool:

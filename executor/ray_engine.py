@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from executor.model import Limits
-from executor.pool import ShardExecutor
+from executor.pool import ShardExecutor, check_workers
 from executor.ray_cluster import AUTO, Connection
 from executor.ray_crew import RayCrew
 from executor.ray_nodes import choose_nodes, facts_of_this_node, survey
@@ -37,9 +37,11 @@ class RayExecutor(ShardExecutor):
         Raises:
             CacheError: the cache cannot be used.
             ClusterError: Ray is not installed, there is no cluster, or a node has other versions.
+            LimitsError: fewer than no workers.
             SandboxMissing: the sandbox runs on no node; names each and what mends it. Where it runs on some, the
                 others get no work and are named in a warning.
         """
+        check_workers(workers)
         limits = limits or Limits()
         self._connection = Connection(address)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -87,7 +87,7 @@ class Sessions:
         entry_point: str,
         calls: Sequence[str],
         budget: Budget,
-        chunk: int = 0,
+        chunks: Iterable[int] = (),
         cpu_s: Sequence[float] = (),
     ) -> Iterator[Answer]:
         """Make calls of one solution, in as few processes as they allow; yield one answer per call, in order.
@@ -97,12 +97,12 @@ class Sessions:
         Args:
             calls: requests' JSON texts, ``[function, arguments, keywords]``.
             budget: limits the calls, and is told of those that do not come back.
-            chunk: calls made ahead of the answers that are taken; 0: all of them.
+            chunks: numbers of calls to make at a time, ahead of the answers that are taken; then the rest at once.
             cpu_s: CPU seconds of each call; empty: those of the budget.
         """
         taken = 0
         try:
-            for answer in self._stream(source, entry_point, calls, budget, chunk or len(calls), cpu_s):
+            for answer in self._stream(source, entry_point, calls, budget, chunks, cpu_s):
                 taken += 1
                 yield answer
         except BoxDied as error:
@@ -112,7 +112,7 @@ class Sessions:
 
     def _alone(self, source: str, entry_point: str, call: str, budget: Budget, cpu_s: Sequence[float]) -> Answer:
         try:
-            return next(self._stream(source, entry_point, [call], budget, 1, cpu_s))
+            return next(self._stream(source, entry_point, [call], budget, (), cpu_s))
         except BoxDied:
             self._check_canary()
             return Answer(letter="R", sure=False)
@@ -123,16 +123,16 @@ class Sessions:
         entry_point: str,
         calls: Sequence[str],
         budget: Budget,
-        chunk: int,
+        chunks: Iterable[int],
         cpu_s: Sequence[float],
     ) -> Iterator[Answer]:
         self._loaded = None
         self._solutions.start()
-        taken = 0
+        taken, sizes = 0, iter(chunks)
         while taken < len(calls):
-            ahead = calls[taken : taken + chunk]
+            ahead = calls[taken : taken + next(sizes, len(calls))]
             payload = self._payload(source, entry_point, ahead, budget.limits)
-            each = [budget.limits.cpu_s, *cpu_s[taken : taken + chunk]] if cpu_s else []
+            each = [budget.limits.cpu_s, *cpu_s[taken : taken + len(ahead)]] if cpu_s else []
             replies = self._solutions.start_child("solution", payload, 1 + len(ahead), budget.limits, each)
             letter = load_failure(replies.frames[0])[0] if replies.frames else end_letter(replies)
             if letter:
@@ -145,8 +145,8 @@ class Sessions:
                 taken += len(answers)
                 if replies.end != "alive" or taken == len(calls):
                     break
-                ahead = calls[taken : taken + chunk]
-                replies = self._solutions.ask(_many(ahead), len(ahead), cpu_s[taken : taken + chunk])
+                ahead = calls[taken : taken + next(sizes, len(calls))]
+                replies = self._solutions.ask(_many(ahead), len(ahead), cpu_s[taken : taken + len(ahead)])
                 answers = [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames, replies.cpu_s)]
             if replies.end != "alive":
                 letter = end_letter(replies)

@@ -6,7 +6,10 @@ from msgspec import Struct
 
 from executor.model import Limits
 
-__all__ = ["CallShard", "CellShard", "ShardCells", "ShardReplies", "Source"]
+__all__ = ["AS_EXPECTED", "CallShard", "CellShard", "ShardCells", "ShardReplies", "Source"]
+
+AS_EXPECTED = "="
+"""Letter of an answer whose frame is the expected one, which is then left out."""
 
 
 class Source(Struct, frozen=True, array_like=True):
@@ -59,10 +62,14 @@ class CallShard(Struct, frozen=True, tag="calls"):
     limits: Limits | None = None
     cpu_s: tuple[float, ...] = ()
     in_order: bool = False
+    parts: tuple[int, ...] = ()
+    expected: tuple[bytes, ...] = ()
+    """Frames of the answers that are expected: a solution is stopped after the first that is another."""
 
 
 class ShardReplies(Struct, frozen=True, tag="calls"):
-    """Per solution one answer per call: frame, letter, CPU seconds. The frames are untrusted."""
+    """Per solution one answer per call: frame, letter, CPU seconds. The frames are untrusted. The letter ``=`` stands
+    for the expected frame. A solution that was stopped for another has no answers after it."""
 
     answers: tuple[tuple[tuple[bytes, str, float], ...], ...]
     sure: tuple[bool, ...]

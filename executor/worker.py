@@ -6,15 +6,14 @@ Trusted code on both ends of that pipe; the untrusted code is in the worker's bo
 from __future__ import annotations
 
 import logging
-import os
-import select
 import sys
-import threading
 
 import msgspec
 from msgspec import Struct
 
+from executor.call_runner import CallRunner
 from executor.cells import CellRunner
+from executor.child_process import follow_parent
 from executor.errors import SandboxError
 from executor.inside.frames import pack, read_frame, write_all
 from executor.model import Limits
@@ -51,26 +50,18 @@ def main() -> None:
     if first is None:
         return
     setup = msgspec.msgpack.decode(first, type=Setup)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    follow_parent()
     sessions = Sessions(setup.plan, setup.limits)
-    runner = CellRunner(sessions, setup.limits)
+    cells, calls = CellRunner(sessions, setup.limits), CallRunner(sessions, setup.limits)
     try:
         while (frame := read_frame(0)) is not None:
-            write_all(1, pack(msgspec.msgpack.encode(_serve(runner, _REQUESTS.decode(frame)))))
+            write_all(1, pack(msgspec.msgpack.encode(_serve(cells, calls, _REQUESTS.decode(frame)))))
     finally:
         sessions.close()
 
 
-def _follow_parent() -> None:
-    """End with the parent, also in the middle of a shard. The boxes end with this process."""
-    poller = select.poll()
-    poller.register(0, 0)
-    poller.poll()
-    os._exit(1)
-
-
-def _serve(runner: CellRunner, shard: Request) -> Response:
+def _serve(cells: CellRunner, calls: CallRunner, shard: Request) -> Response:
     try:
-        return runner.cells(shard) if isinstance(shard, CellShard) else runner.calls(shard)
+        return cells.cells(shard) if isinstance(shard, CellShard) else calls.calls(shard)
     except SandboxError as error:
         return Failure(str(error))

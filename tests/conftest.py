@@ -45,6 +45,12 @@ def tiny_mbpp_file() -> Path:
     return HERE / "data" / "mbpp_tiny.jsonl"
 
 
+@pytest.fixture(scope="session")
+def livecodebench_folder() -> Path:
+    """Six problems in the form of LiveCodeBench, written for these tests: programs and methods, all difficulties."""
+    return HERE / "data" / "livecodebench"
+
+
 @pytest.fixture
 def tiny_datasets(tiny_humaneval_file: Path, tiny_mbpp_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let EvalPlus's loader read the tiny data sets."""

@@ -38,14 +38,20 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 
 @app.command()
 def clear() -> None:
-    """Forget all verdicts and outputs.
+    """Forget all verdicts and outputs. A cache that cannot be read is deleted.
 
     Example: coderm cache clear
     """
     from coderm_tasks.places import cache_folder
-    from executor.cache import ResultCache
+    from executor.cache import ResultCache, discard
+    from executor.errors import CacheError
 
-    with ResultCache(cache_folder()) as cache:
-        held = cache.info()
-        cache.clear()
+    try:
+        with ResultCache(cache_folder()) as cache:
+            held = cache.info()
+            cache.clear()
+    except CacheError:
+        count = discard(cache_folder())
+        typer.echo(f"the cache in {cache_folder()} could not be read; its files are deleted ({count})")
+        return
     typer.echo(f"{held.cells:,} verdicts and the outputs of {held.replies:,} solutions forgotten")

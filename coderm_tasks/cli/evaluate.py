@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
+from coderm_tasks.cli import livecodebench_flags
 from coderm_tasks.cli.engine_flags import ENGINE_HELP, RAY_ADDRESS_HELP, engine_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class _Run(Struct, frozen=True):
 
     workers: int
     """0: one per core."""
-    limits: Limits
+    limits: Limits | None
+    """Of a call; None: those of the benchmark."""
     cache: Path | None
     engine: str
     ray_address: str | None
@@ -38,7 +40,9 @@ class _Run(Struct, frozen=True):
 
 
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="humaneval or mbpp: HumanEval+ or MBPP+, as in evalplus.evaluate.")],
+    dataset: Annotated[
+        str, typer.Option(help="humaneval or mbpp: HumanEval+ or MBPP+, as in evalplus.evaluate; or livecodebench.")
+    ],
     samples: Annotated[Path, typer.Option(help="Samples to grade: EvalPlus JSONL, gzip allowed.")],
     output: Annotated[Path, typer.Option(help="Labels to write: JSONL, one record per sample, in the file's order.")],
     workers: Annotated[int | None, typer.Option(help="Sandbox workers; default: one per core.")] = None,
@@ -50,8 +54,15 @@ def evaluate(
     ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache of outputs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+    livecodebench_path: livecodebench_flags.Path = None,
+    livecodebench_release: livecodebench_flags.Release = None,
+    livecodebench_from: livecodebench_flags.From = None,
+    livecodebench_to: livecodebench_flags.To = None,
 ) -> None:
-    """Grade samples by EvalPlus's rules, executed in the sandbox, and compute pass@k.
+    """Grade samples by the data set's own rules, executed in the sandbox, and compute pass@k.
+
+    EvalPlus's rules for humaneval and mbpp. For livecodebench those of its official evaluator: base stands for the
+    public tests, plus for all of them, and pass@k is also given by difficulty.
 
     Outputs are cached: a run that was interrupted goes on where it stopped.
 
@@ -77,9 +88,12 @@ def evaluate(
         evalplus_bug_compat,
     )
     name = cli_dataset(dataset)
+    chosen = livecodebench_flags.chosen_slice(
+        dataset, livecodebench_path, livecodebench_release, livecodebench_from, livecodebench_to
+    )
     check_writable(output)
-    problems = load_problems(name)
-    given = read_samples(samples, {problem.task_id: problem for problem in problems})
+    problems = load_problems(name, chosen)
+    given = read_samples(samples, {problem.task_id: problem for problem in problems}, ignore_unknown=chosen.is_part)
     labels = _label(run, problems, given)
     with atomic_writer(output) as stream:
         stream.writelines(_line(record) for record in labels.records)
@@ -98,25 +112,29 @@ def _workers(flag: int | None, default: int) -> int:
     return flag
 
 
-def _limits(cpu_limit: float | None) -> Limits:
+def _limits(cpu_limit: float | None) -> Limits | None:
     import msgspec
 
     from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS
 
     if cpu_limit is None:
-        return GROUND_TRUTH_LIMITS
+        return None
     wall = min(_LONGEST_WALL_S, max(GROUND_TRUTH_LIMITS.wall_s, 5 * cpu_limit))
     return msgspec.structs.replace(GROUND_TRUTH_LIMITS, cpu_s=cpu_limit, wall_s=wall)
 
 
 def _label(run: _Run, problems: Sequence[Problem], samples: Samples) -> Labels:
     from coderm_tasks.cli.console import progress_bar
-    from coderm_tasks.groundtruth import label_samples
+    from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, label_samples
     from executor import open_executor
 
     with (
         open_executor(
-            workers=run.workers, limits=run.limits, cache=run.cache, engine=run.engine, ray_address=run.ray_address
+            workers=run.workers,
+            limits=run.limits or GROUND_TRUTH_LIMITS,
+            cache=run.cache,
+            engine=run.engine,
+            ray_address=run.ray_address,
         ) as executor,
         progress_bar("grading samples", len(samples.order)) as advance,
     ):
@@ -141,6 +159,8 @@ class _Summary(Struct, frozen=True, kw_only=True):
     problems_without_samples: tuple[str, ...]
     base: tuple[PassAtK, ...]
     plus: tuple[PassAtK, ...]
+    by_difficulty: dict[str, tuple[PassAtK, ...]]
+    """``plus`` of the problems of each of the data set's difficulties; empty where it has none."""
     seconds: float
 
 
@@ -153,6 +173,7 @@ def _summary(dataset: str, output: Path, labels: Labels, seconds: float) -> _Sum
         problems_without_samples=labels.without_samples,
         base=labels.base,
         plus=labels.plus,
+        by_difficulty=labels.by_difficulty,
         seconds=round(seconds, 3),
     )
 
@@ -170,10 +191,16 @@ def _print_table(dataset: str, labels: Labels) -> None:
 
     table = Table(title=f"{dataset}: {len(labels.records)} samples of {labels.base[0].problems} problems")
     table.add_column("metric")
-    table.add_column(f"{dataset} (base)", justify="right")
-    table.add_column(f"{dataset}+ (base and extra)", justify="right")
+    extra = (
+        ("public tests", "all tests") if labels.by_difficulty else (f"{dataset} (base)", f"{dataset}+ (base and extra)")
+    )
+    for name in extra:
+        table.add_column(name, justify="right")
     for base, plus in zip(labels.base, labels.plus, strict=True):
         table.add_row(f"pass@{base.k}", _percent(base), _percent(plus))
+    for difficulty, metrics in labels.by_difficulty.items():
+        for plus in metrics:
+            table.add_row(f"pass@{plus.k} {difficulty} ({plus.problems} problems)", "", _percent(plus))
     if labels.without_samples:
         table.caption = f"{len(labels.without_samples)} problems have no samples and are left out of the mean"
     show(table)

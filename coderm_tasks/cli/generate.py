@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from coderm_tasks.cli import livecodebench_flags
 from coderm_tasks.cli import model_flags as flags
 
 __all__ = ["generate"]
@@ -47,6 +48,10 @@ def generate(
     api_key_env: flags.ApiKeyEnv = None,
     stored_only: flags.StoredOnly = False,
     as_json: flags.AsJson = False,
+    livecodebench_path: livecodebench_flags.Path = None,
+    livecodebench_release: livecodebench_flags.Release = None,
+    livecodebench_from: livecodebench_flags.From = None,
+    livecodebench_to: livecodebench_flags.To = None,
 ) -> None:
     """Let a model write unit tests for coderm rerank.
 
@@ -88,6 +93,9 @@ def generate(
             samples=samples,
             limit=limit,
             stored_only=stored_only,
+            livecodebench=livecodebench_flags.chosen_slice(
+                dataset, livecodebench_path, livecodebench_release, livecodebench_from, livecodebench_to
+            ),
         )
         with flags.showing_progress("unit tests") as tell:
             report = generate_job.generate(request, tell)

@@ -43,7 +43,7 @@ __all__ = [
     "showing_progress",
 ]
 
-Dataset = Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets.")]
+Dataset = Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets; or livecodebench.")]
 Output = Annotated[Path, typer.Option(help="File to write (JSONL); <stem>.answers.jsonl beside it keeps all answers.")]
 Model = Annotated[
     str | None, typer.Option(help="Model at the endpoint; for --engine a folder, a GGUF file or a name on the hub.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from coderm_tasks.cli import livecodebench_flags
 from coderm_tasks.model import Problem
 
 __all__ = ["app"]
@@ -31,11 +32,12 @@ def show(
     task: Annotated[str, typer.Option(help="Task id of the problem to render.")] = "HumanEval/0",
     candidate: Annotated[Path | None, typer.Option(help="File with the candidate solution to show.")] = None,
     base: Annotated[bool, typer.Option("--base", help="For a base model: text that it continues.")] = False,
+    livecodebench_path: livecodebench_flags.Path = None,
 ) -> None:
     """Print a prompt as a model gets it. Example: coderm prompts show coderm --task HumanEval/0 --candidate mine.py"""
     from coderm_tasks.generation.prompts import render, render_solution
 
-    problem = _problem(task)
+    problem = _problem(task, livecodebench_path)
     if name == "solution":
         prompt = render_solution(problem, chat=not base)
     else:
@@ -44,17 +46,22 @@ def show(
     typer.echo(prompt.text)
 
 
-def _problem(task: str) -> Problem:
+def _problem(task: str, livecodebench_path: str | None) -> Problem:
     from coderm_tasks.datasets import load_problems
     from coderm_tasks.errors import InputError, did_you_mean
 
     # HumanEval is embedded in a dependency; the MBPP+ prompts come with EvalPlus's data.
-    problems = {
-        problem.task_id: problem for problem in load_problems("mbpp_plus" if task.startswith("Mbpp/") else "humaneval")
-    }
+    family = task.partition("/")[0]
+    dataset = {"HumanEval": "humaneval", "Mbpp": "mbpp_plus"}.get(
+        family, "humaneval" if "/" in task else "livecodebench"
+    )
+    chosen = livecodebench_flags.chosen_slice(dataset, livecodebench_path, None, None, None)
+    problems = {problem.task_id: problem for problem in load_problems(dataset, chosen)}
     if task not in problems:
         hint = did_you_mean(task, problems)
-        raise InputError(f"--task {task}: no such problem{hint}: expected a task id such as HumanEval/0 or Mbpp/2")
+        raise InputError(
+            f"--task {task}: no such problem{hint}: expected a task id such as HumanEval/0, Mbpp/2 or abc301_a"
+        )
     return problems[task]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coderm_tasks.cli import livecodebench_flags
 from coderm_tasks.cli.engine_flags import ENGINE_HELP, RAY_ADDRESS_HELP
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["rerank"]
 
 
 def rerank(
-    dataset: Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets.")],
+    dataset: Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets; or livecodebench.")],
     samples: Annotated[Path, typer.Option(help="EvalPlus samples (JSONL, gzip allowed).")],
     output: Annotated[Path | None, typer.Option(help="Chosen samples, for evalplus.evaluate (*.jsonl).")] = None,
     tests: Annotated[Path | None, typer.Option(help='Unit tests: {"task_id", "test"} a line (gzip allowed).')] = None,
@@ -53,11 +54,16 @@ def rerank(
     cpu_limit: Annotated[float | None, typer.Option(help="CPU seconds per unit test.")] = None,
     wall_limit: Annotated[float | None, typer.Option(help="Wall-clock seconds per call.")] = None,
     memory_limit: Annotated[int | None, typer.Option(help="Memory of a process, MiB.")] = None,
+    livecodebench_path: livecodebench_flags.Path = None,
+    livecodebench_release: livecodebench_flags.Release = None,
+    livecodebench_from: livecodebench_flags.From = None,
+    livecodebench_to: livecodebench_flags.To = None,
 ) -> None:
     """Choose one sample per problem by unit tests, for evalplus.evaluate.
 
     Runs every sample against every unit test of its problem in the sandbox. Writes the chosen samples to OUTPUT, and
-    scores, ties and tests used to <stem of OUTPUT>.selection.jsonl beside it. Defaults come from the file that
+    scores, ties and tests used to <stem of OUTPUT>.selection.jsonl beside it, and the record of the run (settings,
+    versions, totals, hashes) to <stem of OUTPUT>.run.json. Defaults come from the file that
     CODERM_CONFIG names. Verdicts are cached: a run that was interrupted goes on where it stopped.
 
     \b
@@ -90,6 +96,9 @@ def rerank(
         cache=cache_folder() if config.cache and not no_cache else None,
         prune=config.prune,
         audit=config.audit,
+        livecodebench=livecodebench_flags.chosen_slice(
+            dataset, livecodebench_path, livecodebench_release, livecodebench_from, livecodebench_to
+        ),
     )
     if explain is not None:
         _explain(request, explain)
@@ -180,6 +189,7 @@ def _summary_table(summary: RunSummary, output: str) -> Any:
         f"Selected by {summary.strategy}",
         (
             ("problems", f"{summary.problems:,}"),
+            *((f"  {name}", f"{count:,}") for name, count in summary.by_difficulty.items()),
             ("  without samples (score as wrong)", f"{len(summary.no_samples):,}"),
             ("  without usable tests (first sample)", f"{len(summary.no_tests):,}"),
             ("  drawn among ties", f"{summary.tied:,}"),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from coderm_tasks.cli import livecodebench_flags
 from coderm_tasks.cli import model_flags as flags
 
 __all__ = ["sample"]
@@ -39,6 +40,10 @@ def sample(
     api_key_env: flags.ApiKeyEnv = None,
     stored_only: flags.StoredOnly = False,
     as_json: flags.AsJson = False,
+    livecodebench_path: livecodebench_flags.Path = None,
+    livecodebench_release: livecodebench_flags.Release = None,
+    livecodebench_from: livecodebench_flags.From = None,
+    livecodebench_to: livecodebench_flags.To = None,
 ) -> None:
     """Let a model write solutions, in EvalPlus's format.
 
@@ -72,7 +77,16 @@ def sample(
             ModelConfig, defaults, given, base_url=base_url, engine=engine, base=base, words=engine_arg
         )
         request = generate_job.GenerateRequest(
-            dataset=dataset, config=config, n=n, seed=seed, output=output, limit=limit, stored_only=stored_only
+            dataset=dataset,
+            config=config,
+            n=n,
+            seed=seed,
+            output=output,
+            limit=limit,
+            stored_only=stored_only,
+            livecodebench=livecodebench_flags.chosen_slice(
+                dataset, livecodebench_path, livecodebench_release, livecodebench_from, livecodebench_to
+            ),
         )
         with flags.showing_progress("solutions") as tell:
             report = generate_job.sample(request, tell)

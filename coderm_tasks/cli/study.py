@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from coderm_tasks.cli import livecodebench_flags
 from coderm_tasks.cli.engine_flags import ENGINE_HELP, RAY_ADDRESS_HELP, engine_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["study"]
 
 
 def study(
-    dataset: Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets.")],
+    dataset: Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets; or livecodebench.")],
     samples: Annotated[Path, typer.Option(help="EvalPlus samples (JSONL, gzip allowed).")],
     tests: Annotated[Path, typer.Option(help='Unit tests: {"task_id", "test"} a line (gzip allowed).')],
     labels: Annotated[Path, typer.Option(help="Which samples are correct, from coderm evaluate --output.")],
@@ -40,6 +41,10 @@ def study(
     ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache of verdicts.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print study.json on standard output.")] = False,
+    livecodebench_path: livecodebench_flags.Path = None,
+    livecodebench_release: livecodebench_flags.Release = None,
+    livecodebench_from: livecodebench_flags.From = None,
+    livecodebench_to: livecodebench_flags.To = None,
 ) -> None:
     """Show what more tests, more samples and better strategies buy, on samples whose correctness is known.
 
@@ -78,6 +83,9 @@ def study(
         engine=place,
         ray_address=address,
         cache=None if no_cache else cache_folder(),
+        livecodebench=livecodebench_flags.chosen_slice(
+            dataset, livecodebench_path, livecodebench_release, livecodebench_from, livecodebench_to
+        ),
     )
     check_output(output)
     plan = prepare(request)

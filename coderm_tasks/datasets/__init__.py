@@ -1,8 +1,8 @@
 """Data sets -> :class:`coderm_tasks.model.Problem`.
 
-Two sets of names are in use. Ours tell the three data sets apart: ``humaneval`` (HumanEval, embedded), and EvalPlus's
-``humaneval_plus`` and ``mbpp_plus``. The command line follows ``evalplus.evaluate``, where ``humaneval`` and ``mbpp``
-*are* the EvalPlus sets; :func:`cli_dataset` translates.
+Two sets of names are in use. Ours tell the data sets apart: ``humaneval`` (HumanEval, embedded), EvalPlus's
+``humaneval_plus`` and ``mbpp_plus``, and ``livecodebench``. The command line follows ``evalplus.evaluate``, where
+``humaneval`` and ``mbpp`` *are* the EvalPlus sets; :func:`cli_dataset` translates.
 """
 
 from __future__ import annotations
@@ -14,20 +14,30 @@ from collections.abc import Callable
 from coderm_tasks.datasets.context import prompt_context
 from coderm_tasks.datasets.evalplus_sets import load_evalplus
 from coderm_tasks.datasets.humaneval import load_humaneval
+from coderm_tasks.datasets.livecodebench import Slice, load_livecodebench
 from coderm_tasks.errors import ConfigError, DatasetError, did_you_mean
 from coderm_tasks.hosts.evalplus import override_variable
 from coderm_tasks.model import Problem
 
-__all__ = ["CLI_DATASETS", "DATASETS", "cli_dataset", "load_problems", "load_problems_to_rerank", "prompt_context"]
+__all__ = [
+    "CLI_DATASETS",
+    "DATASETS",
+    "Slice",
+    "cli_dataset",
+    "load_problems",
+    "load_problems_to_rerank",
+    "prompt_context",
+]
 
 logger = logging.getLogger(__name__)
 
-_LOADERS: dict[str, Callable[[], tuple[Problem, ...]]] = {
-    "humaneval": load_humaneval,
-    "humaneval_plus": lambda: load_evalplus("humaneval"),
-    "mbpp_plus": lambda: load_evalplus("mbpp"),
+_LOADERS: dict[str, Callable[[Slice | None], tuple[Problem, ...]]] = {
+    "humaneval": lambda _: load_humaneval(),
+    "humaneval_plus": lambda _: load_evalplus("humaneval"),
+    "mbpp_plus": lambda _: load_evalplus("mbpp"),
+    "livecodebench": load_livecodebench,
 }
-_FROM_CLI = {"humaneval": "humaneval_plus", "mbpp": "mbpp_plus"}
+_FROM_CLI = {"humaneval": "humaneval_plus", "mbpp": "mbpp_plus", "livecodebench": "livecodebench"}
 
 DATASETS = tuple(_LOADERS)
 """Names that :func:`load_problems` takes."""
@@ -35,8 +45,11 @@ CLI_DATASETS = tuple(_FROM_CLI)
 """Names that ``--dataset`` takes."""
 
 
-def load_problems(name: str) -> tuple[Problem, ...]:
+def load_problems(name: str, chosen: Slice | None = None) -> tuple[Problem, ...]:
     """Return the problems of the data set ``name`` (one of :data:`DATASETS`) in its own order.
+
+    Args:
+        chosen: which of LiveCodeBench's problems, and from where; says nothing of other data sets.
 
     Raises:
         ConfigError: no such data set.
@@ -44,7 +57,7 @@ def load_problems(name: str) -> tuple[Problem, ...]:
     """
     if name not in _LOADERS:
         raise ConfigError(f"unknown data set {name!r}{_hint(name, DATASETS)}")
-    return _LOADERS[name]()
+    return _LOADERS[name](chosen)
 
 
 def cli_dataset(name: str) -> str:
@@ -58,7 +71,7 @@ def cli_dataset(name: str) -> str:
     return _FROM_CLI[name]
 
 
-def load_problems_to_rerank(name: str) -> tuple[Problem, ...]:
+def load_problems_to_rerank(name: str, chosen: Slice | None = None) -> tuple[Problem, ...]:
     """Load for selection only, where ground truth plays no part.
 
     HumanEval+ has the task ids and entry points of HumanEval, so where EvalPlus's file cannot be had the embedded
@@ -69,7 +82,7 @@ def load_problems_to_rerank(name: str) -> tuple[Problem, ...]:
         ConfigError, DatasetError: as :func:`load_problems`.
     """
     try:
-        return load_problems(name)
+        return load_problems(name, chosen)
     except DatasetError as error:
         if name != "humaneval_plus" or os.environ.get(override_variable("humaneval")):
             raise

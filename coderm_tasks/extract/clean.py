@@ -27,7 +27,9 @@ class Cleaner(ast.NodeTransformer):
 
     ``from your_module import f`` and ``import your_module`` go; ``your_module.f(x)`` and an ``as`` name become ``f``.
     Imports from the standard library and from well-known libraries stay, unless they would take the function's name.
-    A ``def f`` of the function under test goes, as a method too. ``changed`` tells whether anything was rewritten.
+    A ``def f`` of the function under test goes, as a method too. ``Solution().f(x)``, LeetCode's way to call, becomes
+    ``f(x)``, through names and attributes that hold such an instance as well. ``changed`` tells whether anything was
+    rewritten.
     """
 
     def __init__(self, entry_point: str) -> None:
@@ -35,6 +37,8 @@ class Cleaner(ast.NodeTransformer):
         self.changed = False
         self._modules: set[str] = set()
         self._names: set[str] = set()
+        self._instances: set[str] = set()
+        """Names and attributes that hold a ``Solution()``."""
 
     def learn(self, tree: ast.Module) -> None:
         """Note which names stand for the solution, before anything is rewritten."""
@@ -44,6 +48,8 @@ class Cleaner(ast.NodeTransformer):
             elif isinstance(node, ast.ImportFrom) and self._is_solution(node.module, node.level):
                 self._names |= {alias.asname for alias in node.names if alias.name == self.entry_point and alias.asname}
                 self._modules |= {_binding(alias) for alias in node.names if alias.name != self.entry_point}
+            elif isinstance(node, ast.Assign) and _makes_solution(node.value):
+                self._instances |= {_last_name(target) for target in node.targets}
 
     def rename(self, node: ast.stmt, name: str) -> ast.stmt:
         """The node with ``name`` standing for the entry point."""
@@ -72,10 +78,13 @@ class Cleaner(ast.NodeTransformer):
         if any(isinstance(target, ast.Name) and target.id == self.entry_point for target in node.targets):
             self.changed = True  # the test's own version, or an instance's method
             return None
+        if _makes_solution(node.value):
+            self.changed = True
+            return None
         return self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        if node.attr == self.entry_point and _root(node) in self._modules:
+        if node.attr == self.entry_point and (_root(node) in self._modules or self._is_instance(node.value)):
             self.changed = True
             return ast.copy_location(ast.Name(self.entry_point, node.ctx), node)
         return self.generic_visit(node)
@@ -96,7 +105,17 @@ class Cleaner(ast.NodeTransformer):
         if node.name == self.entry_point:
             self.changed = True
             return None
+        if node.name == "setUp" and all(
+            isinstance(one, ast.Assign) and _makes_solution(one.value) for one in node.body
+        ):
+            self.changed = True
+            return None
         return self.generic_visit(node)
+
+    def _is_instance(self, node: ast.expr) -> bool:
+        return _makes_solution(node) or (
+            isinstance(node, (ast.Name, ast.Attribute)) and _last_name(node) in self._instances
+        )
 
     def _with_names(self, node: ast.Import | ast.ImportFrom, kept: list[ast.alias]) -> ast.AST | None:
         if len(kept) == len(node.names):
@@ -114,6 +133,15 @@ class Cleaner(ast.NodeTransformer):
 
 def _binding(alias: ast.alias) -> str:
     return alias.asname or alias.name.split(".")[0]
+
+
+def _makes_solution(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Solution"
+
+
+def _last_name(node: ast.expr) -> str:
+    """``x`` of ``x`` and of ``self.x``."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _root(node: ast.expr) -> str:

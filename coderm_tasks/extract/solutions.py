@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from coderm_tasks.extract.closure import Program
+from coderm_tasks.extract.programs import extract_program
 from coderm_tasks.extract.source import (
     Effort,
     bound_names,
@@ -31,13 +33,18 @@ _Source: TypeAlias = tuple[str, ast.Module]
 _BUILTINS = frozenset(dir(builtins))
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _STARTS = re.compile(r"^(?:async[ \t]+def|def|class|import|from|@)\b|^@")
+_CLASS = "Solution"
 _MOST_STARTS = 24
 _UNMOVED = 2  # variants of a body that keep its columns
 _ANSWERS = (ast.Return, ast.Yield, ast.YieldFrom)
 
 
 def extract_solution(text: str, problem: Problem, *, chat: bool) -> str:
-    """Self-contained source that defines ``problem.entry_point``; empty if the text holds none.
+    """Self-contained source of a solution; empty if the text holds none.
+
+    In form ``function`` it defines ``problem.entry_point``; in form ``method`` it defines ``class Solution`` or, where
+    there is none, the bare function, and ``chat=False`` says that the text continues ``problem.starter``; in form
+    ``stdin`` it is a whole program (:func:`coderm_tasks.extract.programs.extract_program`).
 
     ``chat=False``: the text continues ``problem.prompt``; the result is the prompt, the rest of the function's body and
     the definitions after it that it uses. ``chat=True``: the text is an answer, with or without fences and prose; of
@@ -46,6 +53,20 @@ def extract_solution(text: str, problem: Problem, *, chat: bool) -> str:
 
     Never raises, whatever the text; the time is bounded (text beyond 100,000 characters is not looked at).
     """
+    if problem.form == "stdin":
+        return extract_program(text)
+    if problem.form == "method":
+        asked = [_as_function(problem, name) for name in (_CLASS, problem.entry_point)]
+        return next(filter(None, (_extract(text, one, chat=chat) for one in asked)), "")
+    return _extract(text, problem, chat=chat)
+
+
+def _as_function(problem: Problem, name: str) -> Problem:
+    """The problem that asks for ``name`` at the top level, and lends a solution nothing."""
+    return replace(problem, form="function", prompt=problem.starter, entry_point=name, context="")
+
+
+def _extract(text: str, problem: Problem, *, chat: bool) -> str:
     effort = Effort()
     cleaned = normalise(text)
     if not cleaned.strip():
@@ -143,6 +164,8 @@ def _join(lines: list[str], head: int, tree: ast.Module, entry: ast.stmt, entry_
 
 def _does_something(node: ast.stmt) -> bool:
     """Whether a definition has a body beyond its docstring and placeholders."""
+    if isinstance(node, ast.ClassDef):
+        return any(isinstance(inner, _FUNCTIONS) and _does_something(inner) for inner in node.body)
     if not isinstance(node, _FUNCTIONS):
         return isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None
     return any(not _is_placeholder(inner) for inner in node.body)

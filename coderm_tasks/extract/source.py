@@ -111,12 +111,12 @@ def _shares_line(lines: list[str], node: ast.stmt) -> bool:
 
 
 def definitions(tree: ast.Module, name: str) -> list[ast.stmt]:
-    """Top-level statements that define a function called ``name``: ``def``, or an assignment to the name."""
+    """Top-level statements that define something to be called as ``name``: ``def``, ``class``, or an assignment."""
     return [node for node in tree.body if _defines(node, name)]
 
 
 def _defines(node: ast.stmt, name: str) -> bool:
-    if isinstance(node, _FUNCTIONS):
+    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
         return node.name == name
     if isinstance(node, ast.Assign):
         return any(isinstance(target, ast.Name) and target.id == name for target in node.targets)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from coderm_tasks.errors import InputError, did_you_mean
 from coderm_tasks.files import read_jsonl
+from coderm_tasks.model import UnitTest
 
-__all__ = ["load_bank"]
+__all__ = ["iterate_bank", "load_bank"]
 
 
 def load_bank(
@@ -23,9 +24,18 @@ def load_bank(
     Raises:
         InputError: an unreadable file, a line that is not such a record, an unknown task id, or no test at all.
     """
-    known = frozenset(known_task_ids)
     found: dict[str, list[str]] = {}
-    lines = 0
+    for test in iterate_bank(path, known_task_ids, ignore_unknown=ignore_unknown):
+        found.setdefault(test.task_id, []).append(test.code)
+    return {task_id: tuple(tests) for task_id, tests in found.items()}
+
+
+def iterate_bank(
+    path: Path | str, known_task_ids: Collection[str], *, ignore_unknown: bool = False
+) -> Iterator[UnitTest]:
+    """Yield the tests of a bank in the order of the file, one at a time. Arguments and errors as :func:`load_bank`."""
+    known = frozenset(known_task_ids)
+    lines = found = 0
     for number, record in read_jsonl(path):
         lines += 1
         where = f"{path}:{number}"
@@ -37,7 +47,8 @@ def load_bank(
                 f"{where}: test of {task_id} is {_shown(test)}: expected Python source; add it or delete the line"
             )
         if task_id in known:
-            found.setdefault(task_id, []).append(test)
+            found += 1
+            yield UnitTest(task_id, test)
         elif not ignore_unknown:
             hint = did_you_mean(task_id, known)
             raise InputError(
@@ -49,7 +60,6 @@ def load_bank(
         raise InputError(
             f'{path}: holds {what}: expected lines such as {{"task_id": ..., "test": ...}}; check the path'
         )
-    return {task_id: tuple(tests) for task_id, tests in found.items()}
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from coderm_tasks.errors import ConfigError, did_you_mean
+from coderm_tasks.generation.contest_prompts import asserts_request, solution_text
 from coderm_tasks.generation.questions import question, stub
 from coderm_tasks.model import Problem
 
@@ -17,6 +18,7 @@ BLIND = "unittest-blind"
 
 _CODE_STOPS = ("\nclass ", "\nif __name__", "\nprint(", "\n```")
 _ASSERT_STOPS = ("\ndef ", "\nclass ", "\nif __name__", "\n```")
+_FENCE_STOPS = ("\n```",)
 # Chat endpoints take four stop strings at most; a chat model ends its turn by itself.
 _NO_STOPS: tuple[str, ...] = ()
 
@@ -79,6 +81,9 @@ def render(name: str, problem: Problem, *, candidate: str | None = None, chat: b
 
 def render_solution(problem: Problem, *, chat: bool) -> Prompt:
     """The prompt that asks the policy model for a solution."""
+    if problem.form != "function":
+        text = solution_text(problem, chat=chat)
+        return Prompt(text=text, stop=_NO_STOPS if chat else _FENCE_STOPS, name="solution", version=1)
     if not chat:
         return Prompt(text=problem.prompt.rstrip() + "\n", stop=_CODE_STOPS, name="solution", version=1)
     task = problem.prompt.strip()
@@ -125,6 +130,9 @@ def _opened(text: str, chat: bool) -> _Built:
 
 def _asserts(problem: Problem, candidate: str, chat: bool) -> _Built:
     name = problem.entry_point
+    if problem.form != "function":
+        text, prefix = asserts_request(problem, chat=chat)
+        return text, _NO_STOPS if chat else _FENCE_STOPS, prefix
     if chat:
         text = (
             f"Write ten assert statements that a correct `{name}` satisfies, from simple calls to corner cases. Each "

@@ -6,6 +6,7 @@ import ast
 import re
 
 from coderm_tasks.extract.source import definitions, parse
+from coderm_tasks.generation.contest_prompts import described
 from coderm_tasks.model import Problem
 
 __all__ = ["has_question", "question", "stub"]
@@ -19,8 +20,10 @@ def question(problem: Problem) -> str:
     HumanEval: the function's name and the docstring, prose in one paragraph and doctests one a line; no signature.
     MBPP: the text of the prompt with its example assertion, which names the function.
     LiveCodeBench, and any other prompt in prose: the text as it stands, after a sentence that names the function where
-    the text does not.
+    the text does not; of a whole program it is said how a test runs it.
     """
+    if problem.form != "function":
+        return described(problem)
     signature, text = _parts(problem)
     if signature:
         return f"{_named(problem)} {_flowing(text)}".strip()
@@ -38,6 +41,8 @@ def _named(problem: Problem) -> str:
 
 def _parts(problem: Problem) -> tuple[bool, str]:
     """Whether the prompt is the start of the function, and its words."""
+    if problem.form != "function":
+        return False, problem.prompt.strip()
     tree = _tree(problem)
     if tree is None:
         return False, problem.prompt.strip()

@@ -2,6 +2,7 @@
 
 HumanEval: the data set's own ``check(candidate)`` is one test. EvalPlus: the reference solution's outputs are computed
 in the sandbox, each solution's outputs too, and :mod:`coderm_tasks.groundtruth.oracle` compares them here.
+LiveCodeBench: inputs and outputs are in the data set; see :mod:`coderm_tasks.groundtruth.hidden_tests`.
 
 Differences from ``evalplus.evaluate`` 0.3.1, all on purpose:
 
@@ -25,11 +26,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from coderm_tasks.groundtruth import oracle
 from coderm_tasks.groundtruth.book import Book, Item, Progress
+from coderm_tasks.groundtruth.hidden_tests import grade_by_hidden_tests
 from coderm_tasks.groundtruth.model import Grade
 from coderm_tasks.groundtruth.reasons import describe_stop, describe_verdict, describe_wrong
-from coderm_tasks.groundtruth.references import Truth, call_job, run_references
+from coderm_tasks.groundtruth.references import Truth, run_references
 from coderm_tasks.model import Problem
-from executor import CellJob, Executor, Limits, Outcome, Verdict
+from executor import CellJob, Executor, Limits, Outcome, SandboxError, Verdict
 
 __all__ = ["GROUND_TRUTH_LIMITS", "grade"]
 
@@ -37,6 +39,7 @@ GROUND_TRUTH_LIMITS = Limits(cpu_s=1.0, wall_s=10.0, memory_mb=4096, max_timeout
 """What a call of a solution may use. The least time (though of CPU) and the memory are those of EvalPlus 0.3.1. One
 timeout decides a solution, so nothing runs after it."""
 
+_NOTHING = object()
 _RUNS_DOCTEST = re.compile(r"^(doctest\.)?testmod\(", re.MULTILINE)
 
 
@@ -45,20 +48,20 @@ def grade(
     problems: Sequence[Problem],
     solutions: Sequence[Sequence[str]],
     *,
-    limits: Limits = GROUND_TRUTH_LIMITS,
+    limits: Limits | None = None,
     progress: Progress | None = None,
     evalplus_bug_compat: bool = False,
 ) -> list[list[Grade]]:
     """Return one grade per solution: ``result[p][i]`` is solution ``i`` of ``problems[p]``.
 
-    Identical sources are executed once; extra inputs are executed only for solutions that are right on the base inputs;
-    a problem without solutions costs nothing.
+    Identical sources are executed once, and up to their first wrong output; a problem without solutions costs nothing.
 
     Args:
         executor: where code runs. HumanEval's checks run under its own limits.
         problems: with distinct task ids.
         solutions: sources per problem, in sample order; an empty source is wrong.
-        limits: limits of each call where outputs are compared.
+        limits: limits of each call where outputs are compared; None: those of the benchmark
+            (:data:`GROUND_TRUTH_LIMITS`, :data:`coderm_tasks.groundtruth.hidden_tests.HIDDEN_TEST_LIMITS`).
         progress: told how many solutions are done, so that the calls add up to their number.
         evalplus_bug_compat: fail solutions where EvalPlus 0.3.1 does so by its bugs, see above.
 
@@ -75,8 +78,15 @@ def grade(
     _settle_without_running(book, evalplus_bug_compat)
     items = list(book.undecided())
     _grade_by_check(executor, [item for item in items if item.problem.truth.check], book)
-    _grade_by_outputs(executor, [item for item in items if not item.problem.truth.check], limits, book)
+    grade_by_hidden_tests(executor, [item for item in items if item.problem.truth.hidden is not None], limits, book)
+    _grade_by_outputs(
+        executor, [item for item in items if _has_inputs(item.problem)], limits or GROUND_TRUTH_LIMITS, book
+    )
     return book.grades()
+
+
+def _has_inputs(problem: Problem) -> bool:
+    return not problem.truth.check and problem.truth.hidden is None
 
 
 def _settle_without_running(book: Book, evalplus_bug_compat: bool) -> None:
@@ -117,53 +127,46 @@ def _check_job(item: Item) -> CellJob:
 
 
 def _grade_by_outputs(executor: Executor, items: Sequence[Item], limits: Limits, book: Book) -> None:
+    """First stop everyone at the first output that is not the reference's, which mostly is wrong. Who returned another
+    one that is right as well is run again, to the end."""
     truths = run_references(executor, [item.problem for item in items], limits)
-    survivors: dict[str, Item] = {}
-    for item, faults in _run_stage(executor, items, truths, "base"):
-        passed = _enter_faults(item, faults, base_passed=False, book=book)
-        if passed:
-            survivors[item.task_id] = Item(item.problem, passed)
-    # Data set order, whatever order the base stage finished in: the same work in the same order every time.
-    rest = [survivors[item.task_id] for item in items if item.task_id in survivors]
-    for item, faults in _run_stage(executor, rest, truths, "plus"):
-        for code in _enter_faults(item, faults, base_passed=True, book=book):
-            book.enter(item.task_id, code, Grade(True, True))
+    doubtful = list(_grade_items(executor, items, truths, book, strict=True))
+    for item in _grade_items(executor, doubtful, truths, book, strict=False):
+        raise SandboxError(f"{item.task_id}: the executor left calls of a solution out that it was asked to make")
 
 
-def _enter_faults(item: Item, faults: Sequence[str], *, base_passed: bool, book: Book) -> tuple[str, ...]:
-    """Enter a grade for the faulty solutions, and return the others."""
-    for code, fault in zip(item.codes, faults, strict=True):
-        if fault:
-            book.enter(item.task_id, code, Grade(base_passed, False, fault))
-    return tuple(code for code, fault in zip(item.codes, faults, strict=True) if not fault)
+def _grade_items(
+    executor: Executor, items: Iterable[Item], truths: Mapping[str, Truth], book: Book, *, strict: bool
+) -> Iterator[Item]:
+    """Enter the grades that can be told; yield problems with the solutions that were stopped and have no fault."""
+    by_id = {item.task_id: item for item in items}
+    for outputs in executor.call([truths[item.task_id].job(item.codes, strict=strict) for item in by_id.values()]):
+        item, truth = by_id[outputs.job_id], truths[outputs.job_id]
+        undecided = []
+        for code, outcomes in zip(item.codes, outputs.outcomes, strict=True):
+            verdict = _grade_of(truth, outcomes)
+            if verdict is None:
+                undecided.append(code)
+            else:
+                book.enter(item.task_id, code, verdict)
+        if undecided:
+            yield Item(item.problem, tuple(undecided))
 
 
-def _run_stage(
-    executor: Executor, items: Iterable[Item], truths: Mapping[str, Truth], stage: str
-) -> Iterator[tuple[Item, list[str]]]:
-    """Yield each item with one fault per solution, empty where every output is right."""
-    by_id: dict[str, Item] = {}
-    jobs = []
-    for item in items:
-        truth = truths[item.task_id]
-        wants, cpu_s = truth.of(stage)
-        if not wants:  # Mbpp/793 has no extra inputs
-            yield item, [""] * len(item.codes)
+def _grade_of(truth: Truth, outcomes: Sequence[Outcome]) -> Grade | None:
+    """Grade a solution by its first fault. None: it was stopped before all its outputs were known, without one."""
+    dataset, entry_point = truth.problem.dataset, truth.problem.entry_point
+    same = truth.outputs or [_NOTHING] * len(outcomes)
+    for index, (outcome, want) in enumerate(zip(outcomes, truth.wants, strict=True)):
+        if outcome.value is same[index] and outcome.kind == "value":
             continue
-        by_id[item.task_id] = item
-        inputs = [want.args for want in wants]
-        jobs.append(call_job(item.problem, item.codes, inputs, limits=truth.limits, large=truth.large, cpu_s=cpu_s))
-    for outputs in executor.call(jobs):
-        item = by_id[outputs.job_id]
-        wants, _ = truths[item.task_id].of(stage)
-        yield item, [_fault(item.problem, stage, outcomes, wants) for outcomes in outputs.outcomes]
-
-
-def _fault(problem: Problem, stage: str, outcomes: Sequence[Outcome], wants: Sequence[oracle.Expected]) -> str:
-    """Describe the first input on which the solution is wrong; empty if there is none."""
-    for index, (outcome, want) in enumerate(zip(outcomes, wants, strict=True)):
+        if outcome.verdict is Verdict.NOT_RUN and outcome.kind == "stopped":
+            return None
         if outcome.kind != "value":
-            return f"{stage} input {index}: {describe_stop(outcome)}"
-        if not oracle.accepts(problem.dataset, problem.entry_point, outcome.value, want):
-            return f"{stage} input {index}: {describe_wrong(outcome.value, want.value)}"
-    return ""
+            fault = describe_stop(outcome)
+        elif not oracle.accepts(dataset, entry_point, outcome.value, want):
+            fault = describe_wrong(outcome.value, want.value)
+        else:
+            continue
+        return Grade(index >= truth.base, False, f"{truth.place(index)}: {fault}")
+    return Grade(True, True)

@@ -39,6 +39,11 @@ def describe_wrong(output: Any, expected: Any) -> str:
 
 
 class _Brief(reprlib.Repr):
+    def repr_instance(self, x: Any, level: int) -> str:
+        # What has no spelling of its own, such as an iterator, would show its address, another in every run.
+        spelling: Any = type(x).__repr__
+        return f"<{type(x).__name__}>" if spelling is object.__repr__ else super().repr_instance(x, level)
+
     def repr_int(self, x: int, level: int) -> str:
         # Printing a huge int takes quadratic time, or is refused, depending on the interpreter.
         return repr(x) if x.bit_length() <= _MAX_BITS else f"<int of {x.bit_length()} bits>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -15,8 +16,9 @@ from coderm_tasks.groundtruth.fingerprint import CODERM_CUT, CODERM_MARK
 from coderm_tasks.groundtruth.reasons import describe_stop
 from coderm_tasks.model import Problem
 from executor import Call, CallJob, Executor, Limits, Outcome, Outputs
+from executor.inside import wire
 
-__all__ = ["Truth", "call_job", "run_references"]
+__all__ = ["Truth", "run_references"]
 
 _TIME_FACTOR = 4.0
 """On each input a solution may take this many times the reference's CPU time, or the least limit if that is more (as
@@ -26,21 +28,37 @@ _FINGERPRINTED = "coderm_fingerprinted"
 
 
 class Truth(Struct, frozen=True, kw_only=True):
-    """What a problem asks of a solution."""
+    """What a problem asks of a solution: base inputs, then extra ones. Sequences are aligned."""
 
-    base: tuple[oracle.Expected, ...]
-    plus: tuple[oracle.Expected, ...]
+    problem: Problem
+    calls: tuple[Call, ...]
+    wants: tuple[oracle.Expected, ...]
+    outputs: tuple[Any, ...]
+    """The reference's own outputs, where each of them is right and whatever else is most likely wrong; else empty."""
+    base: int
+    """Number of base inputs."""
     large: bool
     """Some outputs are too large to carry: solutions are to answer with fingerprints as well."""
     limits: Limits
     """Limits of a solution's calls."""
     cpu_s: tuple[float, ...]
-    """CPU seconds that each call of a solution may take: base inputs, then extra ones."""
+    """CPU seconds that each call of a solution may take."""
 
-    def of(self, stage: str) -> tuple[tuple[oracle.Expected, ...], tuple[float, ...]]:
-        """What the stage ``base`` or ``plus`` asks for, and the CPU seconds of each of its calls."""
-        cut = len(self.base)
-        return (self.base, self.cpu_s[:cut]) if stage == "base" else (self.plus, self.cpu_s[cut:])
+    def job(self, codes: Iterable[str], *, strict: bool) -> CallJob:
+        """Build the job that calls solutions on all inputs, base and extra ones apart, each in order, as EvalPlus does.
+
+        ``strict``: stop a solution once it returns anything else than the reference does.
+        """
+        parts = (self.base,) if 0 < self.base < len(self.calls) else ()
+        expected = self.outputs if strict else ()
+        return _call_job(
+            self.problem, codes, self.calls, limits=self.limits, large=self.large, cpu_s=self.cpu_s, parts=parts,
+            expected=expected,
+        )  # fmt: skip
+
+    def place(self, index: int) -> str:
+        """Name an input."""
+        return f"base input {index}" if index < self.base else f"plus input {index - self.base}"
 
 
 def run_references(executor: Executor, problems: Sequence[Problem], limits: Limits) -> dict[str, Truth]:
@@ -56,35 +74,36 @@ def run_references(executor: Executor, problems: Sequence[Problem], limits: Limi
         SandboxError: the sandbox failed.
     """
     by_id = {problem.task_id: problem for problem in problems}
+    calls = {problem.task_id: tuple(map(Call, _inputs(problem))) for problem in problems}
     patient = msgspec.structs.replace(
         limits, cpu_s=max(limits.cpu_s, _REFERENCE_CPU_S), wall_s=max(limits.wall_s, 2 * _REFERENCE_CPU_S)
     )
     jobs = (
-        call_job(
-            problem,
-            (problem.truth.reference,),
-            problem.truth.base_inputs + problem.truth.plus_inputs,
-            limits=patient,
-            large=True,
-        )
+        _call_job(problem, (problem.truth.reference,), calls[problem.task_id], limits=patient, large=True)
         for problem in problems
     )
-    return {outputs.job_id: _truth(by_id[outputs.job_id], outputs, limits) for outputs in executor.call(jobs)}
+    return {
+        outputs.job_id: _truth(by_id[outputs.job_id], calls[outputs.job_id], outputs, limits)
+        for outputs in executor.call(jobs)
+    }
 
 
-def call_job(
+def _inputs(problem: Problem) -> tuple[tuple[Any, ...], ...]:
+    return problem.truth.base_inputs + problem.truth.plus_inputs
+
+
+def _call_job(
     problem: Problem,
     codes: Iterable[str],
-    inputs: Iterable[tuple[object, ...]],
+    calls: tuple[Call, ...],
     *,
     limits: Limits,
     large: bool,
     cpu_s: tuple[float, ...] = (),
+    parts: tuple[int, ...] = (),
+    expected: tuple[Any, ...] = (),
 ) -> CallJob:
-    """Build the job that calls each of ``codes`` on all ``inputs``, in order and in one process, as EvalPlus does.
-
-    ``large``: outputs too large to carry come back as fingerprints.
-    """
+    """``large``: outputs too large to carry come back as fingerprints."""
     entry_point = problem.entry_point
     if large:
         ending = f"\n\n{_fingerprint_source()}\n\ndef {_FINGERPRINTED}(*args):\n"
@@ -95,10 +114,12 @@ def call_job(
         job_id=problem.task_id,
         entry_point=entry_point,
         solutions=tuple(codes),
-        calls=tuple(Call(args) for args in inputs),
+        calls=calls,
         limits=limits,
         cpu_s=cpu_s,
         in_order=True,
+        parts=parts,
+        expected=expected,
     )
 
 
@@ -108,7 +129,7 @@ def _fingerprint_source() -> str:
     return package.joinpath("fingerprint.py").read_text(encoding="utf-8").split(f"\n{CODERM_CUT}\n", 1)[1]
 
 
-def _truth(problem: Problem, outputs: Outputs, limits: Limits) -> Truth:
+def _truth(problem: Problem, calls: tuple[Call, ...], outputs: Outputs, limits: Limits) -> Truth:
     (outcomes,) = outputs.outcomes
     if not outcomes:
         raise DatasetError(f"{problem.task_id}: has neither a check nor inputs to grade by: check the data set file")
@@ -116,18 +137,30 @@ def _truth(problem: Problem, outputs: Outputs, limits: Limits) -> Truth:
     truth, cut = problem.truth, len(problem.truth.base_inputs)
     base = oracle.expect(problem.dataset, problem.entry_point, truth.base_inputs, values[:cut], truth.atol)
     plus = oracle.expect(problem.dataset, problem.entry_point, truth.plus_inputs, values[cut:], truth.atol)
-    if not all(oracle.is_portable(want.value) for want in (*base, *plus)):
+    wants = (*base, *plus)
+    if not all(oracle.is_portable(want.value) for want in wants):
         raise DatasetError(
             f"{problem.task_id}: the reference solution returns objects that are no plain data: expected numbers, text "
             "and containers of them; such a problem cannot be graded, take it out of the data set file"
         )
     cpu_s = tuple(max(limits.cpu_s, _TIME_FACTOR * outcome.cpu_s) for outcome in outcomes)
     return Truth(
-        base=base,
-        plus=plus,
-        large=any(_is_fingerprint(want.value) for want in (*base, *plus)),
+        problem=problem,
+        calls=calls,
+        wants=wants,
+        outputs=tuple(values) if _speaks_for_all(problem, values, wants) else (),
+        base=cut,
+        large=any(_is_fingerprint(want.value) for want in wants),
         limits=msgspec.structs.replace(limits, wall_s=max(limits.wall_s, 2 * max(cpu_s))),
         cpu_s=cpu_s,
+    )
+
+
+def _speaks_for_all(problem: Problem, values: Sequence[Any], wants: Sequence[oracle.Expected]) -> bool:
+    """Tell whether the reference's outputs can be carried, and are right by the problem's own rule."""
+    name = (problem.dataset, problem.entry_point)
+    return all(
+        wire.is_plain(value) and oracle.accepts(*name, value, want) for value, want in zip(values, wants, strict=True)
     )
 
 

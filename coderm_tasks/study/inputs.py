@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
+from coderm_tasks.datasets import Slice, cli_dataset, load_problems_to_rerank
 from coderm_tasks.errors import InputError
 from coderm_tasks.files import Samples, read_samples
 from coderm_tasks.generation.bank import load_bank
@@ -41,19 +41,24 @@ class Inputs(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def read_inputs(dataset: str, samples: Path, tests: Path, labels: Path) -> Inputs:
+def read_inputs(dataset: str, samples: Path, tests: Path, labels: Path, chosen: Slice | None = None) -> Inputs:
     """Read the three files and keep the problems that have labelled samples, in the order of the data set.
+
+    Args:
+        chosen: which of LiveCodeBench's problems, where that is the data set.
 
     Raises:
         ConfigError: unknown data set.
         DatasetError: the data set cannot be loaded.
         InputError: a file cannot be read, a record is damaged or of an unknown problem, or nothing is left to study.
     """
-    problems = {problem.task_id: problem for problem in load_problems_to_rerank(cli_dataset(dataset))}
-    read = read_samples(samples, problems)
+    problems = {problem.task_id: problem for problem in load_problems_to_rerank(cli_dataset(dataset), chosen)}
+    part = chosen is not None and chosen.is_part
+    read = read_samples(samples, problems, ignore_unknown=part)
     counts = {task_id: len(read.of(task_id)) for task_id in problems}
-    verdicts = read_sample_labels(labels, counts, str(samples), [sample.task_id for sample in read.order])
-    bank = load_bank(tests, problems)
+    order = None if part else [sample.task_id for sample in read.order]
+    verdicts = read_sample_labels(labels, counts, str(samples), order)
+    bank = load_bank(tests, problems, ignore_unknown=part)
     kept = tuple(
         _labelled(problems[task_id], read.codes(task_id), bank.get(task_id, ()), verdicts[task_id])
         for task_id in problems

@@ -12,6 +12,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from coderm_tasks.datasets import Slice, cli_dataset, load_problems_to_rerank
 from coderm_tasks.errors import ConfigError
 from coderm_tasks.evidence import Extras, gather, run_cells
 from coderm_tasks.files import read_samples
@@ -69,6 +70,8 @@ class StudyRequest(Struct, frozen=True, kw_only=True):
     ray_address: str | None = None
     limits: Limits = Limits()
     cache: Path | None = None
+    livecodebench: Slice = Slice()
+    """Which of LiveCodeBench's problems, where that is the data set."""
 
     def __post_init__(self) -> None:
         for name, value, low in (("draws", self.draws, 1), ("slow-draws", self.slow_draws, 1), ("seed", self.seed, 0)):
@@ -111,7 +114,7 @@ def prepare(request: StudyRequest) -> StudyPlan:
     for name in request.strategies:
         if name not in strategy_names():
             get_strategy(name)  # raises, with a did-you-mean; one that is known but broken is left out later
-    inputs = read_inputs(request.dataset, request.samples, request.tests, request.labels)
+    inputs = read_inputs(request.dataset, request.samples, request.tests, request.labels, request.livecodebench)
     matrices: dict[str, PassMatrix] = {}
     if request.matrix is not None:
         known = {item.problem.task_id: item.problem for item in inputs.problems}
@@ -121,10 +124,9 @@ def prepare(request: StudyRequest) -> StudyPlan:
 
 
 def _sample_counts(request: StudyRequest, known: Mapping[str, object]) -> dict[str, int]:
-    from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
-
-    problems = {problem.task_id: problem for problem in load_problems_to_rerank(cli_dataset(request.dataset))}
-    samples = read_samples(request.samples, problems)
+    found = load_problems_to_rerank(cli_dataset(request.dataset), request.livecodebench)
+    problems = {problem.task_id: problem for problem in found}
+    samples = read_samples(request.samples, problems, ignore_unknown=request.livecodebench.is_part)
     return {task_id: len(samples.of(task_id)) for task_id in known}
 
 

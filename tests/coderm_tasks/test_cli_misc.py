@@ -95,6 +95,22 @@ def test_task_path_prints_a_folder_with_task_files(capsys: pytest.CaptureFixture
     assert list(folder.glob("*.yaml"))
 
 
+def test_a_damaged_cache_can_be_cleared(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "coderm-tasks"
+    with ResultCache(folder) as cache:
+        path = cache.path
+    path.write_bytes(b"no database" * 1000)
+    assert main(["cache", "info"]) == 2
+    assert "coderm cache clear" in capsys.readouterr().err
+    assert main(["cache", "clear"]) == 0
+    assert "could not be read; its files are deleted" in capsys.readouterr().out
+    assert main(["cache", "info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cells"] == 0
+
+
 def test_the_cache_can_be_looked_at_and_cleared(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

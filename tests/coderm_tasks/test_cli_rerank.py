@@ -55,8 +55,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         {"task_id": f"HumanEval/{number}", "solution": solution} for number in range(3) for solution in (WRONG, RIGHT)
     ]
     write(tmp_path / "samples.jsonl", *samples)
-    tests = ("assert f(1) == 2", "assert f(0) == 1", "assert f(-1) == 0")
-    write(tmp_path / "tests.jsonl", *({"task_id": f"HumanEval/{n}", "test": test} for n in range(3) for test in tests))
+    # Other tests for each problem: equal cells of several problems may be run once or more, as it comes.
+    tests = ("assert f(1 + {0}) == 2 + {0}", "assert f({0}) == 1 + {0}", "assert f(-1 - {0}) == -{0}")
+    write(
+        tmp_path / "tests.jsonl",
+        *({"task_id": f"HumanEval/{n}", "test": test.format(n)} for n in range(3) for test in tests),
+    )
     return tmp_path
 
 

@@ -10,7 +10,7 @@ from coderm_tasks.datasets import load_problems
 from coderm_tasks.errors import DatasetError
 from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, Grade, grade
 from coderm_tasks.model import GroundTruth, Problem
-from executor import CallJob, Executor, Outputs, open_executor
+from executor import CallJob, Executor, Outputs, Verdict, open_executor
 from executor.fake import FakeExecutor
 
 RIGHT, WRONG = (True, True), (False, False)
@@ -22,11 +22,14 @@ class CountingExecutor(FakeExecutor):
     def __init__(self) -> None:
         super().__init__()
         self.called: list[CallJob] = []
+        self.returned: list[Outputs] = []
 
     def call(self, jobs: Iterable[CallJob]) -> Iterator[Outputs]:
         for job in jobs:
             self.called.append(job)
-            yield from super().call([job])
+            for outputs in super().call([job]):
+                self.returned.append(outputs)
+                yield outputs
 
 
 @pytest.fixture
@@ -65,8 +68,19 @@ def test_a_solution_wrong_on_an_extra_input_passes_base_only(executor: CountingE
 def test_a_solution_wrong_on_a_base_input_is_not_run_on_extra_inputs(executor: CountingExecutor) -> None:
     verdict = one(executor, DOUBLE, "def f(x):\n    return 2\n")
     assert verdict == Grade(False, False, "base input 1: returned 2, expected 4")
-    reference, base = executor.called
-    assert (len(reference.calls), len(base.calls)) == (4, 2)
+    assert [one.verdict for one in executor.returned[-1].outcomes[0][2:]] == [Verdict.NOT_RUN] * 2
+
+
+def test_an_output_that_is_right_without_being_the_references_is_looked_at_to_the_end(
+    executor: CountingExecutor,
+) -> None:
+    near = problem("def f(x):\n    return x / 3\n", [1, 2], [5, 7])
+    other_way = "def f(x):\n    return (1 / 3) * x{}\n"
+    codes = [other_way.format(""), other_way.format(" + (x == 7)"), other_way.format(" + (x == 2)")]
+    assert [x / 3 == (1 / 3) * x for x in (1, 2, 5, 7)] == [True, True, False, False]
+    (grades,) = grade(executor, [near], [codes])
+    assert [(one.base, one.plus) for one in grades] == [(True, True), (True, False), (False, False)]
+    assert [len(job.solutions) for job in executor.called] == [1, 3, 2]
 
 
 def test_an_exception_is_named_in_one_line(executor: CountingExecutor) -> None:
@@ -89,7 +103,7 @@ def test_identical_sources_are_run_once_and_graded_each(executor: CountingExecut
     right, wrong = "def f(x):\n    return 2 * x\n", "def f(x):\n    return 3 * x\n"
     (grades,) = grade(executor, [DOUBLE], [[right, wrong, right, "", wrong]])
     assert [each.correct for each in grades] == [True, False, True, False, False]
-    assert [len(job.solutions) for job in executor.called] == [1, 2, 1]
+    assert [len(job.solutions) for job in executor.called] == [1, 2]
 
 
 def test_inputs_are_fresh_for_every_solution(executor: CountingExecutor) -> None:

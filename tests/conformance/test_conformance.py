@@ -253,3 +253,44 @@ def test_pruning_keeps_the_rows_of_the_winners_whole(executor: Executor) -> None
     assert matrix.rows()[:2] == ["P" * 30] * 2
     assert set(matrix.rows()[2]) == {"F", "-"}
     assert matrix.stats.pruned == matrix.rows()[2].count("-")
+
+
+def expecting(
+    executor: Executor, solution: str, calls: list[int], expected: list[object], **more: object
+) -> list[object]:
+    """What became of each call: a value, or the verdict of one that gave none."""
+    job = CallJob(
+        job_id="job", entry_point="f", solutions=(solution,), calls=tuple(Call((x,)) for x in calls),
+        expected=tuple(expected), **more,
+    )  # fmt: skip
+    (outputs,) = executor.call([job])
+    return [one.value if one.kind == "value" else one.error or one.verdict for one in outputs.outcomes[0]]
+
+
+def test_a_solution_is_stopped_after_the_first_answer_that_is_not_expected(executor: Executor) -> None:
+    calls, expected = list(range(50)), [x + 1 for x in range(50)]
+    assert expecting(executor, ADD, calls, expected) == expected
+    for wrong in (0, 1, 7, 49):
+        source = f"def f(x):\n    return x + 1 if x != {wrong} else None\n"
+        assert expecting(executor, source, calls, expected) == [
+            *expected[:wrong], None, *[Verdict.NOT_RUN] * (49 - wrong)
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("got", "wanted"), [("True", 1), ("1.0", 1), ("[1]", (1,)), ("-0.0", 0.0)])
+def test_an_answer_of_another_type_is_not_the_expected_one(executor: Executor, got: str, wanted: object) -> None:
+    assert expecting(executor, f"def f(x):\n    return {got}\n", [0, 0], [wanted] * 2)[1] is Verdict.NOT_RUN
+
+
+def test_what_raises_or_does_not_load_is_not_as_expected(executor: Executor) -> None:
+    assert expecting(executor, RAISES, [1, 2], [1, 2]) == ["ValueError", Verdict.NOT_RUN]
+    assert expecting(executor, BROKEN, [1, 2], [1, 2]) == [Verdict.ERROR, Verdict.NOT_RUN]
+
+
+def test_state_lasts_through_a_part_and_no_longer(executor: Executor) -> None:
+    counts = "SEEN = []\ndef f(x):\n    SEEN.append(x)\n    return len(SEEN)\n"
+    calls = [0] * 5
+    assert expecting(executor, counts, calls, [], in_order=True) == [1, 2, 3, 4, 5]
+    assert expecting(executor, counts, calls, [], in_order=True, parts=(2,)) == [1, 2, 1, 2, 3]
+    assert expecting(executor, counts, calls, [1, 2, 1, 2, 3], in_order=True, parts=(2,)) == [1, 2, 1, 2, 3]
+    assert expecting(executor, counts, calls, []) == [1] * 5

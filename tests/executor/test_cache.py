@@ -6,12 +6,14 @@ import multiprocessing
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from executor import Call, CallJob, open_executor
 from executor.cache import ResultCache, calls_key, solution_key, test_key
 from executor.errors import CacheError
 from executor.model import Limits
+from executor.shards import AS_EXPECTED
 
 KEY = solution_key("abc", "f", "", Limits())
 key_of_test = test_key
@@ -142,6 +144,33 @@ def test_calls_are_made_once(tmp_path: Path) -> None:
         (second,) = executor.call([job])
     assert [outcome.value for outcome in first.outcomes[0]] == [[1], [2]]
     assert second == first
+
+
+def test_answers_up_to_one_that_was_not_expected_are_remembered(tmp_path: Path) -> None:
+    solutions = ("def f(x):\n    return [x]\n", "def f(x):\n    return [x] if x == 1 else x\n")
+    job = CallJob(
+        job_id="j", entry_point="f", solutions=solutions, calls=(Call((1,)), Call((2,)), Call((3,))),
+        expected=([1], [2], [3]),
+    )  # fmt: skip
+    other = msgspec.structs.replace(job, expected=([1], 2, 4))
+    with open_executor(workers=1, cache=tmp_path) as executor:
+        (first,) = executor.call([job])
+        (differs,) = executor.call([other])
+        executor._crew.close()  # whoever would make a call now fails
+        assert list(executor.call([job, other])) == [first, differs]
+    assert [outcome.value for outcome in first.outcomes[0]] == [[1], [2], [3]]
+    assert [outcome.value for outcome in first.outcomes[1]] == [[1], 2, None]
+    assert [outcome.value for outcome in differs.outcomes[1]] == [[1], 2, 3]
+
+
+def test_an_answer_as_expected_means_nothing_to_who_expects_nothing(tmp_path: Path) -> None:
+    job = CallJob(job_id="j", entry_point="f", solutions=("def f(x):\n    return [x]\n",), calls=(Call((1,)),))
+    with open_executor(workers=1, cache=tmp_path) as executor:
+        (first,) = executor.call([job])
+        with ResultCache(tmp_path) as cache:
+            ((key,),) = cache._database.execute("SELECT key FROM replies").fetchall()
+            cache.put_replies({key: [(b"", AS_EXPECTED, 0.0)]})
+        assert list(executor.call([job])) == [first]
 
 
 def test_clearing_also_removes_what_other_versions_left(tmp_path: Path) -> None:

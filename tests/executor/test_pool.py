@@ -15,7 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executor import Call, CallJob, CellJob, Limits, LocalExecutor, PassMatrix, SandboxError, open_executor
+from executor import (
+    Call,
+    CallJob,
+    CellJob,
+    Limits,
+    LimitsError,
+    LocalExecutor,
+    PassMatrix,
+    SandboxError,
+    Verdict,
+    open_executor,
+)
 
 ADD = "def f(x):\n    return x + 1\n"
 SAME = "def f(x):\n    return x\n"
@@ -384,9 +395,37 @@ def test_calls_may_have_limits_of_their_own() -> None:
 
 
 def test_limits_that_do_not_match_the_calls_are_refused(executor: LocalExecutor) -> None:
-    job = CallJob(job_id="j", entry_point="f", solutions=(ADD,), calls=(Call((0,)),), cpu_s=(1.0, 2.0))
-    with pytest.raises(ValueError, match="j: 2 CPU limits for 1 calls"):
+    with pytest.raises(ValueError, match="j: 2 values of cpu_s: expected one per call, 1"):
+        CallJob(job_id="j", entry_point="f", solutions=(ADD,), calls=(Call((0,)),), cpu_s=(1.0, 2.0))
+
+
+def test_fewer_than_no_workers_are_refused() -> None:
+    with pytest.raises(LimitsError, match="workers is -1: expected at least 1, or 0 for one per core"):
+        open_executor(workers=-1)
+
+
+@pytest.mark.parametrize("parts", [(0,), (2,), (1, 1)])
+def test_parts_that_begin_at_no_later_call_are_refused(parts: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="expected ascending numbers of calls after the first"):
+        CallJob(job_id="j", entry_point="f", solutions=(ADD,), calls=(Call((0,)), Call((1,))), parts=parts)
+
+
+def test_an_expected_value_that_is_no_plain_data_is_refused(executor: LocalExecutor) -> None:
+    job = CallJob(job_id="j", entry_point="f", solutions=(ADD,), calls=(Call((0,)),), expected=(object(),))
+    with pytest.raises(TypeError, match="j: what is expected of call 0 is no plain data"):
         list(executor.call([job]))
+
+
+def test_a_solution_that_did_other_than_expected_is_not_run_into_its_timeouts(executor: LocalExecutor) -> None:
+    loops_later = "def f(x):\n    while x > 3:\n        pass\n    return -x\n"
+    job = CallJob(
+        job_id="j", entry_point="f", solutions=(loops_later,), calls=tuple(Call((x,)) for x in range(1, 40)),
+        limits=Limits(cpu_s=100.0), expected=tuple(range(1, 40)),
+    )  # fmt: skip
+    started = time.monotonic()
+    (outputs,) = executor.call([job])
+    assert time.monotonic() - started < 60
+    assert [outcome.verdict for outcome in outputs.outcomes[0][1:]] == [Verdict.NOT_RUN] * 38
 
 
 def test_the_order_of_tests_and_solutions_changes_no_verdict_even_where_calls_time_out() -> None:

@@ -46,6 +46,7 @@ def test_a_docstring_that_is_read_counts() -> None:
         "import math\nfrom typing import List\nLIMIT = 10\nNAMES = ('a', 'b')\n" + PLAIN,
         "def f(x):\n    seen = []\n    seen.append(x)\n    return seen\n",
         PLAIN + "print(f(3))\nassert f(1) == 2\n",
+        "class Solution:\n    def g(self, x):\n        return x + 1\n\ndef f(x):\n    return Solution().g(x)\n",
     ],
 )
 def test_a_solution_without_lasting_objects_is_stateless(source: str) -> None:
@@ -70,7 +71,13 @@ def test_a_solution_without_lasting_objects_is_stateless(source: str) -> None:
         "import numpy as np\nnp.seterr(all='raise')\n" + PLAIN,
         "def f(x):\n    f.calls = 1\n    return x\n",
         "def f(x):\n    globals()['n'] = x\n    return x\n",
+        "class A:\n    def g(self, n):\n        type.__setattr__(A, 'n', n)\n" + PLAIN,
         "class A:\n    items = []\n" + PLAIN,
+        "class A:\n    def g(self):\n        self.n = 1\n" + PLAIN,
+        "class A:\n    def g(self, seen=[]):\n        return seen\n" + PLAIN,
+        "class A(list):\n    def g(self):\n        return self\n" + PLAIN,
+        "class A(metaclass=type):\n    def g(self):\n        return self\n" + PLAIN,
+        "class A:\n    def g(self):\n        return self\nONE = A()\n" + PLAIN,
         "import sys\nsys.setrecursionlimit(10)\n" + PLAIN,
         "def f(x):\n    from decimal import getcontext\n    getcontext().prec = 3\n    return x\n",
         "def f(:",

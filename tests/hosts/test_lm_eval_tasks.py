@@ -17,23 +17,24 @@ from coderm_tasks.hosts.lm_eval.filters import CoderMFilter
 from coderm_tasks.hosts.lm_eval.scores import PIPELINES
 from coderm_tasks.tasks import task_path
 
-TASKS = [f"{name}_coderm{twin}" for name in ("humaneval", "humaneval_plus", "mbpp_plus") for twin in ("", "_instruct")]
+EMBEDDED_OR_EVALPLUS = ("humaneval", "humaneval_plus", "mbpp_plus")
+TASKS = [f"{name}_coderm{twin}" for name in (*EMBEDDED_OR_EVALPLUS, "livecodebench") for twin in ("", "_instruct")]
 
 
 def definition(name: str) -> str:
     return (task_path() / f"{name}.yaml").read_text()
 
 
-def test_lm_eval_finds_the_six_tasks_and_both_groups() -> None:
+def test_lm_eval_finds_the_eight_tasks_and_both_groups() -> None:
     found = manager()
     assert set(found.all_subtasks) == set(TASKS)
     assert found.all_groups == ["coderm", "coderm_instruct"]
 
 
 @pytest.mark.parametrize("group", ["coderm", "coderm_instruct"])
-def test_a_group_holds_the_three_data_sets(group: str) -> None:
+def test_a_group_holds_the_three_small_data_sets(group: str) -> None:
     members = yaml.safe_load(definition(group))["task"]
-    assert members == [name for name in TASKS if name.endswith("_instruct") == (group == "coderm_instruct")]
+    assert members == [f"{name}_{group}" for name in EMBEDDED_OR_EVALPLUS]
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -20,11 +20,12 @@ from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, Grade, grade
 from coderm_tasks.hosts.lm_eval import records
 from coderm_tasks.hosts.lm_eval.answers import Answers, solutions_of, uniform_problems
 from coderm_tasks.hosts.lm_eval.plan import RunPlan
-from coderm_tasks.hosts.lm_eval.scores import METRIC, Score, score_problem
+from coderm_tasks.hosts.lm_eval.scores import METRIC, PIPELINES, Score, by_difficulty, score_problem
 from coderm_tasks.hosts.lm_eval.self_written import SelfSource
 from coderm_tasks.pipeline import ProblemRun, Work, run_and_select, summarise
 from coderm_tasks.places import cache_folder
 from coderm_tasks.rounds import GeneratedTests, RoundsPlan, SequentialRun, run_in_rounds
+from coderm_tasks.run_record import common_facts
 from coderm_tasks.store import matrix_record
 from difficulty import SequentialOptions
 from executor import Executor, Limits, PassMatrix, open_executor
@@ -90,7 +91,9 @@ def evaluate(plan: RunPlan, answers: Sequence[Answers]) -> Evaluation:
         }
         summary = summarise(runs, strategy=plan.config.strategy, seconds=time.monotonic() - started)
         facts["summary"] = msgspec.to_builtins(summary)
-        _report(plan, runs)
+        if groups := by_difficulty(plan.problems, scores):
+            facts["by_difficulty"] = groups
+        _report(plan, runs, groups)
     records.write_run(plan.records, {"settings": msgspec.to_builtins(plan.config), **facts})
     return Evaluation(codes, scores, facts)
 
@@ -241,6 +244,7 @@ def _open(plan: RunPlan, limits: Limits) -> Executor:
 def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> dict[str, Any]:
     tests = [len(one.tests) for one in work]
     return {
+        **common_facts("lm-eval", plan.dataset, plan.problems.values()),
         "task": plan.task,
         "chat": plan.chat,
         "tests_from": "bank" if plan.bank is not None else "self" if plan.self_written else "generator",
@@ -253,7 +257,7 @@ def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> 
         "tests_left_out": dict(generated.dropped) if generated is not None else {},
         "generation": _generation(plan, generated),
         "sandbox": "none: nothing was executed" if plan.predict_only else "bubblewrap",
-        "versions": records.versions(),
+        "data_files": sorted({hidden.path for one in work if (hidden := one.problem.truth.hidden) is not None}),
     }
 
 
@@ -265,7 +269,7 @@ def _generation(plan: RunPlan, generated: Generated | None) -> dict[str, Any] | 
     return {"answers": str(plan.generator.store), **{name: getattr(generated, name) for name in kept}}
 
 
-def _report(plan: RunPlan, runs: Sequence[ProblemRun]) -> None:
+def _report(plan: RunPlan, runs: Sequence[ProblemRun], groups: Mapping[str, Mapping[str, float]]) -> None:
     # In rounds a problem whose samples are one program gets no test, and lacks none.
     sequential = plan.config.allocation == SEQUENTIAL
     bare = [run.problem.task_id for run in runs if not run.tests and not (sequential and len(set(run.solutions)) == 1)]
@@ -278,4 +282,7 @@ def _report(plan: RunPlan, runs: Sequence[ProblemRun]) -> None:
             ", ".join(bare[:3]),
             ", ..." if len(bare) > 3 else "",
         )
+    for name, means in groups.items():
+        shown = ", ".join(f"{pipeline} {means[pipeline]:.4f}" for pipeline in PIPELINES)
+        logger.info("%s: %s (%d problems): %s", plan.task, name, means["problems"], shown)
     logger.info("%s: samples, tests, matrices and selections are in %s", plan.task, plan.records)

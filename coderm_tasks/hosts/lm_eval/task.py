@@ -89,7 +89,7 @@ class CoderMTask(ConfigurableTask):  # type: ignore[misc]
 
     def download(self, *_: Any, **__: Any) -> None:
         """Load the problems through :mod:`coderm_tasks.datasets`. Ground truth stays out of lm-eval's documents."""
-        problems = load_problems(self._settings.dataset)
+        problems = load_problems(self._settings.dataset, self._settings.config.livecodebench)
         self._problems = {problem.task_id: problem for problem in problems}
         self.dataset = {"test": datasets.Dataset.from_list([document(problem) for problem in problems])}
 
@@ -125,6 +125,7 @@ class CoderMTask(ConfigurableTask):  # type: ignore[misc]
         chosen = [doc["task_id"] for _, doc in self.doc_iterator(limit=limit, samples=samples)]
         self._plan = make_plan(
             self.task_name,
+            self._settings.dataset,
             self._settings.config,
             tuple(self._problems.values()),
             chosen,

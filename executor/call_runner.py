@@ -1,0 +1,95 @@
+"""Answers of one shard's solutions to all calls of a job: recorded, not judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from executor.budget import Budget
+from executor.model import Limits
+from executor.sessions import Answer, Sessions
+from executor.shards import AS_EXPECTED, CallShard, ShardReplies, Source
+
+__all__ = ["CallRunner"]
+
+_FIRST_CHUNK = 2
+_GROWTH = 4
+"""Where answers are expected, calls are made in chunks that grow: who is wrong is mostly wrong at once."""
+
+Reply = tuple[bytes, str, float]
+"""Frame, letter, CPU seconds."""
+
+
+class CallRunner:
+    """Runs shards in the boxes of one worker."""
+
+    def __init__(self, sessions: Sessions, limits: Limits) -> None:
+        self._sessions = sessions
+        self._limits = limits
+
+    def calls(self, shard: CallShard) -> ShardReplies:
+        """Make the calls of a shard."""
+        rows, sure = [], []
+        for solution in shard.solutions:
+            answers = list(self._answers(shard, solution))
+            expected = shard.expected or (b"",) * len(answers)
+            rows.append(tuple(_reply(answer, frame) for answer, frame in zip(answers, expected)))
+            # Assumed answers follow from the row's own timeouts: the same calls would be assumed again.
+            sure.append(all(answer.sure or answer.assumed for answer in answers))
+        return ShardReplies(tuple(rows), tuple(sure))
+
+    def _answers(self, shard: CallShard, solution: Source) -> Iterator[Answer]:
+        """Yield an answer per call, up to the first that is not as expected."""
+        budget = Budget(shard.limits or self._limits, one_process=shard.in_order)
+        expected = shard.expected
+        done = 0
+        last = Answer()
+        for start, end in _spans(shard, solution):
+            if last.loading or budget.spent:
+                break
+            for last in self._stream(shard, solution, budget, start, end):
+                yield last
+                if expected and last.frame != expected[done]:
+                    return
+                done += 1
+        # A solution that cannot be loaded fails all calls, one that has used up its timeouts all that are left.
+        rest = last if last.loading else Answer(letter=budget.letter, assumed=True, sure=False)
+        yield from [rest] * (len(shard.calls) - done)
+
+    def _stream(self, shard: CallShard, solution: Source, budget: Budget, start: int, end: int) -> Iterator[Answer]:
+        return self._sessions.stream(
+            solution.text,
+            shard.entry_point,
+            shard.calls[start:end],
+            budget,
+            chunks=_chunks(shard, start, end) if shard.expected else (),
+            cpu_s=shard.cpu_s[start:end],
+        )
+
+
+def _spans(shard: CallShard, solution: Source) -> Iterator[tuple[int, int]]:
+    """First and last of the calls, as of a slice, that are made in one process."""
+    if solution.stateless:
+        cuts: list[int] = []
+    elif shard.in_order:
+        cuts = list(shard.parts)
+    else:
+        cuts = list(range(1, len(shard.calls)))
+    return pairwise([0, *cuts, len(shard.calls)])
+
+
+def _chunks(shard: CallShard, start: int, end: int) -> Iterator[int]:
+    """Sizes that grow, and reach beyond no part: of later parts the solution may never get to see a call."""
+    size = _FIRST_CHUNK
+    for stop in [*(part for part in shard.parts if start < part < end), end]:
+        while start < stop:
+            yield min(size, stop - start)
+            start += size
+            size *= _GROWTH
+        start = stop
+
+
+def _reply(answer: Answer, expected: bytes) -> Reply:
+    if answer.frame and answer.frame == expected:
+        return b"", AS_EXPECTED, answer.cpu_s
+    return answer.frame, answer.letter, answer.cpu_s
