@@ -29,7 +29,6 @@ from executor import CellJob, open_executor
 SIDE = 100
 """Solutions, and tests, of a job."""
 POINTS = 20
-SOLUTION = "def f(x):\n    y = x + {}\n    return y + {} * 0\n"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 

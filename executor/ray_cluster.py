@@ -25,6 +25,11 @@ _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _held: list[Connection] = []
 """Connections that are open. The first of them connected this process, the last to be closed disconnects it."""
+_rays_own: list[Any] = []
+"""The function of Ray's in whose place ours is while this process is connected."""
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_SETTINGS = 4
+"""Type of the frame that either side of an HTTP/2 connection sends first (RFC 9113, section 3.4)."""
 
 
 def import_ray() -> Any:
@@ -71,6 +76,7 @@ class Connection:
                 _held.remove(self)
                 if self._ours and not _held:
                     self.ray.shutdown()
+                    _let_ray_print()
 
 
 def _connect(ray: Any, address: str) -> None:
@@ -79,8 +85,9 @@ def _connect(ray: Any, address: str) -> None:
         try:
             # Standard output is the verbs' own: what workers print stays in the logs of their nodes.
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace="coderm")
-        except (ConnectionError, RuntimeError, ValueError, SystemExit) as error:
-            said = " ".join(str(error).split())
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            _let_ray_print()
+            said = " ".join(str(error).split())[:_SHOWN]
             if said.startswith("Version mismatch"):
                 raise ClusterError(
                     f"the Ray cluster at {address} has other versions than this process: {said}; expected the same "
@@ -96,7 +103,16 @@ def _divert_messages() -> None:
     def tell(data: Any, *rest: Any, **named: Any) -> None:
         _log.info("Ray says: %s", " ".join(" ".join(data["lines"]).split())[:_SHOWN])
 
+    _rays_own.append(worker.print_to_stdstream)
     worker.print_to_stdstream = tell
+
+
+def _let_ray_print() -> None:
+    """Undo it: whoever connects this process after us may want to see it."""
+    from ray._private import worker
+
+    while _rays_own:
+        worker.print_to_stdstream = _rays_own.pop()
 
 
 def _check_same(ray: Any, address: str) -> None:
@@ -131,7 +147,12 @@ def _reachable(address: str) -> str:
     resolved = _resolve_auto() if address == AUTO else address
     endpoint = _endpoint(resolved)
     try:
-        socket.create_connection(endpoint, timeout=_CONNECT_S).close()
+        with socket.create_connection(endpoint, timeout=_CONNECT_S) as connection:
+            if not _speaks_http2(connection):
+                raise ClusterError(
+                    f"no Ray cluster: who listens at {resolved} is not the head of one; expected the port that ray "
+                    "start --head names (6379 unless told otherwise), not that of the dashboard"
+                )
     except OSError as error:
         said = f"nobody listens at {resolved}: {error.strerror or error}"
         if address == AUTO:
@@ -140,8 +161,20 @@ def _reachable(address: str) -> str:
     return resolved
 
 
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether the other side may be Ray's head, which speaks gRPC. Other servers would keep Ray waiting for minutes."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+        return True  # it says nothing before a handshake
+    try:
+        connection.sendall(_PREFACE + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0)))
+        return connection.recv(4)[3:] == bytes((_SETTINGS,))
+    except OSError:
+        return False
+
+
 def _resolve_auto() -> str:
-    if named := os.environ.get("RAY_ADDRESS"):
+    named = os.environ.get("RAY_ADDRESS")
+    if named and named != AUTO:
         return named
     from ray._private.services import canonicalize_bootstrap_address, find_gcs_addresses
 

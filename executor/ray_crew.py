@@ -211,7 +211,8 @@ class _Run:
             for hand in self._staff.welcome(what, future):
                 self._watch(hand, hand.ready)
         elif (error := future.exception()) is None:
-            self._hands.add(what)
+            if not what.gone:
+                self._hands.add(what)
         else:
             self._lost(what, error, "it cannot start a worker")
 

@@ -30,13 +30,15 @@ class RayExecutor(ShardExecutor):
     ) -> None:
         """Args:
         address: ``auto``, or HOST:PORT of the cluster's head.
-        workers: workers over all nodes, each with boxes of its own; 0: one per CPU that Ray has.
+        workers: workers over all nodes, each with boxes of its own; 0: one per CPU that Ray has, less those of
+            other executors that this process has open.
         limits: limits of a cell.
         cache: folder of the cache of results, here; None keeps none.
 
         Raises:
             CacheError: the cache cannot be used.
-            ClusterError: Ray is not installed, there is no cluster, or a node has other versions.
+            ClusterError: Ray is not installed, there is no cluster, a node has other versions, or all CPUs are with
+                executors that this process has open.
             LimitsError: fewer than no workers.
             SandboxMissing: the sandbox runs on no node; names each and what mends it. Where it runs on some, the
                 others get no work and are named in a warning.
@@ -47,8 +49,12 @@ class RayExecutor(ShardExecutor):
         try:
             expected = facts_of_this_node(sandbox=False)
             nodes = choose_nodes(survey(self._connection.ray, expected), expected)
-            crew = RayCrew(Staff(self._connection.ray, nodes, expected, limits, workers))
-            super().__init__(crew, limits, cache)
+            staff = Staff(self._connection.ray, nodes, expected, limits, workers)
+            try:
+                super().__init__(RayCrew(staff), limits, cache)
+            except BaseException:
+                staff.close()
+                raise
         except BaseException:
             self._connection.close()
             raise

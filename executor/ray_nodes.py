@@ -31,7 +31,14 @@ _log = logging.getLogger(__name__)
 _PACKAGE = "coderm-tasks"
 _ANSWER_S = 90.0
 """A node may have to start a Python that imports Ray first."""
-_NAMES = {"package": _PACKAGE, "python": "Python", "ray": "Ray", "numpy": "numpy", "code": "executor code"}
+_NAMES = {
+    "package": _PACKAGE,
+    "python": "Python",
+    "ray": "Ray",
+    "numpy": "numpy",
+    "machine": "processors",
+    "code": "executor code",
+}
 
 
 class NodeFacts(Struct, frozen=True, kw_only=True):
@@ -42,6 +49,8 @@ class NodeFacts(Struct, frozen=True, kw_only=True):
     python: str = ""
     ray: str = ""
     numpy: str = ""
+    machine: str = ""
+    """Its processors' architecture."""
     code: str = ""
     """Digest of the sources of this package: installations from a checkout may differ under one version."""
     complaint: str = ""
@@ -76,6 +85,7 @@ def facts_of_this_node(*, sandbox: bool = True) -> NodeFacts:
         python=platform.python_version(),
         ray=_version("ray"),
         numpy=_version("numpy"),
+        machine=platform.machine(),
         code=_code_digest(),
         complaint=complaint,
     )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from executor.errors import ExecutorError
+from msgspec import structs
+
+from executor.errors import ClusterError, ExecutorError
 from executor.model import Limits
 from executor.ray_nodes import Node, NodeFacts, ask, choose_nodes, living_nodes, on_node, with_facts
 
@@ -22,6 +26,8 @@ _RESTARTS = 16
 _NOTICE_S = 90.0
 """Ray declares a node dead that has not answered for about half a minute."""
 _LOOK_EVERY_S = 10.0
+_open: weakref.WeakSet[Staff] = weakref.WeakSet()
+"""Of this process. Their actors hold their processors until they are closed, also while they have nothing to do."""
 
 
 class Hand:
@@ -43,7 +49,10 @@ class Staff:
         ray: the module, connected.
         nodes: those that can work.
         expected: what nodes that come later must have.
-        workers: actors over all nodes; 0: one per processor.
+        workers: actors over all nodes; 0: one per processor that no other executor of this process has.
+
+        Raises:
+            ClusterError: other executors of this process have all of them, so that we would wait for ourselves.
         """
         from executor.ray_worker import ShardServer, WorkerLost
 
@@ -55,7 +64,14 @@ class Staff:
         self._actor = ray.remote(ShardServer)
         self._known = {node.node_id for node in living_nodes(ray)}
         self._looked = time.monotonic()
-        self.hands = [self._hire(node) for node in _places(nodes, workers)]
+        places = _places(_left_over(nodes, _hands_of_this_process()), workers)
+        if not places:
+            raise ClusterError(
+                f"all {sum(node.cpus for node in nodes)} CPUs of the Ray cluster are with executors that this process "
+                "has open; expected one that is free; close them, or open each with a number of workers"
+            )
+        self.hands: list[Hand] = [self._hire(node) for node in places]
+        _open.add(self)
 
     def _hire(self, node: Node) -> Hand:
         actor = self._actor.options(
@@ -118,11 +134,22 @@ class Staff:
 
     def close(self) -> None:
         """Kill all actors, with their workers and boxes. Idempotent."""
+        _open.discard(self)
         hands, self.hands = self.hands, []
         for hand in hands:
             hand.gone = True
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self._ray.kill(hand.actor)
+
+
+def _hands_of_this_process() -> list[Hand]:
+    return [hand for staff in _open for hand in staff.hands]
+
+
+def _left_over(nodes: Iterable[Node], hands: Iterable[Hand]) -> list[Node]:
+    """The nodes with the processors that these hands leave."""
+    taken = Counter(hand.node.node_id for hand in hands)
+    return [structs.replace(node, cpus=max(0, node.cpus - taken[node.node_id])) for node in nodes]
 
 
 def _places(nodes: Sequence[Node], workers: int) -> list[Node]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,31 @@ def test_an_address_where_nobody_listens_is_refused_soon() -> None:
             open_executor(engine="ray", ray_address=address)
 
 
+@pytest.mark.timeout(30)
+def test_a_server_of_another_kind_at_the_address_is_refused_soon() -> None:
+    with http.server.ThreadingHTTPServer(("", 0), http.server.BaseHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"127.0.0.1:{server.server_port}"
+            with pytest.raises(
+                ClusterError, match=f"who listens at {address} is not the head of one; expected the port"
+            ):
+                open_executor(engine="ray", ray_address=address)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.timeout(30)
+def test_a_server_that_says_nothing_is_refused_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("executor.ray_cluster._CONNECT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=f"who listens at {address} is not the head of one"):
+            open_executor(engine="ray", ray_address=address)
+
+
 @pytest.mark.parametrize("address", ["nonsense", "host", "host:port", "host:0", ":6379", "ray://host:10001"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ClusterError, match=r"expected auto, or HOST:PORT"):
@@ -34,6 +61,13 @@ def test_a_last_known_cluster_that_is_gone_is_told_apart(monkeypatch: pytest.Mon
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{one.getsockname()[1]}")
         with pytest.raises(ClusterError, match="whose last known cluster is gone"):
             open_executor(engine="ray")
+
+
+def test_ray_address_may_say_auto_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", lambda: {"127.0.0.1:1"})
+    with pytest.raises(ClusterError, match=r"whose last known cluster is gone \(nobody listens at"):
+        open_executor(engine="ray")
 
 
 def test_where_no_cluster_was_ever_started_auto_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ray_cluster import RayCluster
 
-from executor import CellJob, Limits, SandboxError, open_executor
+from executor import CacheError, CellJob, ClusterError, Limits, LimitsError, SandboxError, open_executor
 
 ROOT = Path(__file__).parents[2]
 LIMITS = Limits(cpu_s=0.5, wall_s=10.0)
@@ -62,6 +62,47 @@ def test_closing_ends_actors_workers_and_boxes_on_all_nodes(two_nodes: RayCluste
     assert not ray.is_initialized()
     with pytest.raises(SandboxError, match="closed"):
         list(executor.run([job()]))
+
+
+@pytest.mark.timeout(120)  # it would wait for itself
+def test_an_executor_for_which_this_process_has_left_no_processor_is_refused(two_nodes: RayCluster) -> None:
+    with open_executor(engine="ray", ray_address=two_nodes.address, limits=LIMITS) as executor:
+        with pytest.raises(
+            ClusterError, match="all 2 CPUs of the Ray cluster are with executors that this process has"
+        ):
+            open_executor(engine="ray", ray_address=two_nodes.address, limits=LIMITS)
+        (matrix,) = executor.run([job()])
+    assert matrix.rows() == ["PPPPP"]
+    with open_executor(engine="ray", ray_address=two_nodes.address, limits=LIMITS) as executor:
+        (matrix,) = executor.run([job()])
+    assert matrix.rows() == ["PPPPP"]
+
+
+def test_an_executor_whose_cache_cannot_be_used_leaves_nothing(two_nodes: RayCluster, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with open_executor(engine="ray", ray_address=two_nodes.address, workers=1, limits=LIMITS) as executor:
+        (_,) = executor.run([job()])
+        with pytest.raises(CacheError):
+            open_executor(engine="ray", ray_address=two_nodes.address, cache=tmp_path / "file", limits=LIMITS)
+        (matrix,) = executor.run([job()])
+        assert matrix.rows() == ["PPPPP"]
+        with open_executor(engine="ray", ray_address=two_nodes.address, limits=LIMITS) as other:
+            (matrix,) = other.run([job()])
+        assert matrix.rows() == ["PPPPP"]
+
+
+def test_fewer_than_no_workers_are_refused() -> None:
+    with pytest.raises(LimitsError, match="workers is -1: expected at least 1, or 0"):
+        open_executor(engine="ray", workers=-1)
+
+
+def test_rays_own_messages_are_printed_again_once_we_are_done(two_nodes: RayCluster) -> None:
+    from ray._private import worker
+
+    before = worker.print_to_stdstream
+    with open_executor(engine="ray", ray_address=two_nodes.address, workers=1, limits=LIMITS):
+        assert worker.print_to_stdstream is not before
+    assert worker.print_to_stdstream is before
 
 
 def test_two_executors_share_the_connection_and_the_last_one_ends_it(two_nodes: RayCluster) -> None:

@@ -19,7 +19,7 @@ PASSES, FAILS = "assert f(1) == 2", "assert f(1) == 3"
 LIMITS = Limits(cpu_s=1.0, wall_s=10.0)
 MAKERS: dict[str, Callable[[str | None], Executor]] = {
     "bubblewrap": lambda _: open_executor(workers=1, limits=LIMITS),
-    "ray": lambda address: open_executor(engine="ray", ray_address=address, limits=LIMITS),
+    "ray": lambda address: open_executor(engine="ray", ray_address=address, workers=1, limits=LIMITS),
     "fake": lambda _: FakeExecutor(LIMITS),
 }
 

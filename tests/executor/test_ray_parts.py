@@ -14,7 +14,7 @@ from executor.ray_crew import _DEPTH, _LARGEST_PARCEL, _Hands, _Pace
 from executor.ray_nodes import Node, NodeFacts, choose_nodes, facts_of_this_node
 from executor.ray_staff import Hand, _places
 
-OURS = NodeFacts(package="0.1.0", python="3.11.7", ray="2.60.0", numpy="2.0.0", code="abc")
+OURS = NodeFacts(package="0.1.0", python="3.11.7", ray="2.60.0", numpy="2.0.0", machine="x86_64", code="abc")
 
 
 def node(name: str, *, cpus: int = 1, **changes: str) -> Node:
@@ -33,6 +33,7 @@ def test_nodes_like_this_one_get_work() -> None:
         ({"python": "3.11.8"}, "Python 3.11.8 (here 3.11.7)"),
         ({"ray": "2.1"}, "Ray 2.1 (here 2.60.0)"),
         ({"numpy": "1.26.0"}, "numpy 1.26.0 (here 2.0.0)"),
+        ({"machine": "aarch64"}, "processors aarch64 (here x86_64)"),
         ({"code": "xyz"}, "executor code xyz (here abc)"),
     ],
 )
@@ -64,7 +65,7 @@ def test_where_no_node_has_a_sandbox_each_is_named_with_its_remedy() -> None:
 
 def test_this_machine_knows_its_versions() -> None:
     facts = facts_of_this_node(sandbox=False)
-    assert all((facts.package, facts.python, facts.numpy, facts.code))
+    assert all((facts.package, facts.python, facts.numpy, facts.machine, facts.code))
     assert facts.python == ".".join(map(str, sys.version_info[:3]))
     assert facts == facts_of_this_node(sandbox=False)
 
