@@ -5,7 +5,7 @@
 The costs are those of benchmarks/scale_costs.py. What is simulated: one driver that plans, sends, takes answers and
 writes the cache, all in one thread; its network link; workers that have two parcels of shards each at most and look at
 a problem's tests once. Solutions are drawn from the measured ones with their problem. Time that did not come from
-timeouts (below 0.2 s) is scaled with the number of tests.
+timeouts (below 0.2 s) is scaled with the number of tests. A shard is one solution, as the engine makes them.
 """
 
 from __future__ import annotations
@@ -40,8 +40,6 @@ class Load(Struct, frozen=True):
     solutions: int
     tests: int
     """0: as many as were measured."""
-    shard: int = 4
-    """Distinct solutions per shard."""
     cached: bool = True
     """Verdicts are written to the cache."""
 
@@ -91,16 +89,14 @@ def shards_of(load: Load, costs: Costs, rng: random.Random) -> Iterator[Shard]:
         problem = costs.problems[number % len(costs.problems)]
         tests = load.tests or problem.tests
         distinct = round(load.solutions * len(problem.solution_s) / problem.solutions)
-        drawn = rng.choices(problem.solution_s, k=distinct)
-        for at in range(0, distinct, load.shard):
-            part = drawn[at : at + load.shard]
+        for place, seconds in enumerate(rng.choices(problem.solution_s, k=distinct)):
             yield Shard(
                 problem=number,
-                seconds=sum(_scaled(seconds, tests / problem.tests) for seconds in part),
+                seconds=_scaled(seconds, tests / problem.tests),
                 book_s=problem.book_s * tests / problem.tests,
-                plan_s=0.0 if at else costs.plan_s * load.solutions,
-                size=round(problem.shard_bytes[0] * tests / problem.tests + problem.shard_bytes[1] * len(part)),
-                cells=tests * len(part) * load.solutions // max(1, distinct),
+                plan_s=0.0 if place else costs.plan_s * load.solutions,
+                size=round(problem.shard_bytes[0] * tests / problem.tests + problem.shard_bytes[1]),
+                cells=tests * load.solutions // distinct,
             )
 
 
@@ -216,11 +212,13 @@ def bound(load: Load, costs: Costs, workers: int, gbit: float) -> tuple[float, s
     return parts[name], name
 
 
+POLICIES = 4
+SETS = 164 + 378 + 168
+"""Problems of HumanEval+, MBPP+ and the part of LiveCodeBench that the paper uses (arXiv 2501.01054, section 4)."""
 LOADS = (
-    Load("paper: 4 policies x 164 x 100 x 100", 4 * 164, 100, 100),
-    Load("the same, a solution a shard", 4 * 164, 100, 100, shard=1),
+    Load("paper, HumanEval+: 4 x 164 x 100 x 100", POLICIES * 164, 100, 100),
+    Load("paper, all three: 4 x 710 x 100 x 100", POLICIES * SETS, 100, 100),
     Load("RL step: 1,024 rollouts x 32 tests", 64, 16, 32, cached=False),
-    Load("the same, a solution a shard", 64, 16, 32, shard=1, cached=False),
 )
 NODES = (1, 8, 64)
 

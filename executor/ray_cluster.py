@@ -21,6 +21,7 @@ AUTO = "auto"
 _CONNECT_S = 5.0
 _SHOWN = 500
 _REMEDY = "start one (ray start --head, then ray start --address=HOST:PORT on each node) or give its --ray-address"
+_PORT = "expected the port that ray start --head names (6379 unless told otherwise), not the dashboard's or ray:// one"
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _held: list[Connection] = []
@@ -85,7 +86,7 @@ def _connect(ray: Any, address: str) -> None:
         try:
             # Standard output is the verbs' own: what workers print stays in the logs of their nodes.
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace="coderm")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             _let_ray_print()
             said = " ".join(str(error).split())[:_SHOWN]
             if said.startswith("Version mismatch"):
@@ -93,7 +94,10 @@ def _connect(ray: Any, address: str) -> None:
                     f"the Ray cluster at {address} has other versions than this process: {said}; expected the same "
                     "Ray and Python everywhere; install those of the cluster here, or these on every node"
                 ) from error
-            raise ClusterError(f"the Ray cluster at {address} cannot be used ({said}); {_REMEDY}") from error
+            raise ClusterError(
+                f"the Ray cluster at {address} cannot be used ({said}; Ray's own lines may say more); {_PORT}; "
+                "or start one: ray start --head"
+            ) from error
 
 
 def _divert_messages() -> None:
@@ -149,10 +153,7 @@ def _reachable(address: str) -> str:
     try:
         with socket.create_connection(endpoint, timeout=_CONNECT_S) as connection:
             if not _speaks_http2(connection):
-                raise ClusterError(
-                    f"no Ray cluster: who listens at {resolved} is not the head of one; expected the port that ray "
-                    "start --head names (6379 unless told otherwise), not that of the dashboard"
-                )
+                raise ClusterError(f"no Ray cluster: who listens at {resolved} is not the head of one; {_PORT}")
     except OSError as error:
         said = f"nobody listens at {resolved}: {error.strerror or error}"
         if address == AUTO:
@@ -190,12 +191,17 @@ def _resolve_auto() -> str:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep our handler of SIGTERM: Ray sets one of its own, which would leave our boxes and files behind."""
+    """Keep our handler of SIGTERM: Ray sets two of its own, which would leave our boxes and files behind, or abort.
+
+    A SIGTERM that comes meanwhile is handled after it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

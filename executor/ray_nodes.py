@@ -52,7 +52,7 @@ class NodeFacts(Struct, frozen=True, kw_only=True):
     machine: str = ""
     """Its processors' architecture."""
     code: str = ""
-    """Digest of the sources of this package: installations from a checkout may differ under one version."""
+    """Digest of this package's sources and seccomp programs: checkouts may differ under one version."""
     complaint: str = ""
     """Why no box starts there, and what mends it; empty where one does."""
 
@@ -102,7 +102,7 @@ def _version(package: str) -> str:
 def _code_digest() -> str:
     digest = hashlib.sha256()
     folder = Path(__file__).parent
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for pattern in ("*.py", "*.bpf") for path in folder.rglob(pattern)):
         digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
