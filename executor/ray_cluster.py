@@ -191,17 +191,12 @@ def _resolve_auto() -> str:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep our handler of SIGTERM: Ray sets two of its own, which would leave our boxes and files behind, or abort.
-
-    A SIGTERM that comes meanwhile is handled after it.
-    """
+    """Keep our handler of SIGTERM: Ray sets one of its own, which would leave our boxes and files behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

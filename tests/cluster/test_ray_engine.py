@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ray_cluster import RayCluster
 
-from executor import Call, CallJob, CellJob, ClusterError, Executor, Limits, PassMatrix, open_executor
+from executor import Call, CallJob, CellJob, ClusterError, Executor, Limits, PassMatrix, Verdict, open_executor
 
 LIMITS = Limits(cpu_s=0.5, wall_s=10.0)
 ADD = "def f(x):\n    return x + 1\n"
@@ -82,6 +83,18 @@ def test_matrices_are_those_of_the_local_engine_bit_for_bit(
         for number, (solutions, tests, audit) in enumerate(drawn)
     ]
     assert all_of(there, jobs) == all_of(here, jobs)
+
+
+def test_pruning_keeps_the_winners_and_their_rows_and_runs_fewer_cells(here: Executor, there: Executor) -> None:
+    solutions = tuple(f"def f(x):\n    return x + {int(k > 2)} + {k} * 0\n" for k in range(40))
+    tests = tuple(f"assert f({x}) == {x}" for x in range(12))
+    job = CellJob(job_id="j", entry_point="f", solutions=solutions, tests=tests)
+    (whole,) = here.run([job])
+    (pruned,) = there.run([msgspec.structs.replace(job, prune=True)])
+    assert pruned.rows()[:3] == whole.rows()[:3] == ["P" * 12] * 3
+    ran = pruned.letters != ord(Verdict.NOT_RUN.value)
+    assert (pruned.letters[ran] == whole.letters[ran]).all()
+    assert 0 < pruned.stats.pruned == (~ran).sum()
 
 
 def test_outputs_are_those_of_the_local_engine(here: Executor, there: Executor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sqlite3
@@ -136,6 +137,47 @@ def test_our_handler_of_sigterm_survives_the_connection(two_nodes: RayCluster) -
         assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize("address", [None, "auto"])
+def test_without_an_address_it_is_the_cluster_that_ray_address_names(
+    two_nodes: RayCluster, monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", two_nodes.address)
+    with open_executor(engine="ray", ray_address=address, workers=1, limits=LIMITS) as executor:
+        (matrix,) = executor.run([job()])
+    assert matrix.rows() == ["PPPPP"]
+
+
+def test_where_others_have_all_processors_it_waits_says_so_and_goes_on(
+    two_nodes: RayCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import ray
+
+    class Other:
+        def ready(self) -> None: ...
+
+    class Free(logging.Handler):
+        """Lets go of the processors once the engine says that it waits for them."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            while others:
+                ray.kill(others.pop())
+
+    monkeypatch.setattr("executor.ray_crew._PATIENCE_S", 0.5)
+    ray.init(address=two_nodes.address, log_to_driver=False, logging_level="ERROR")
+    said = Free()
+    logging.getLogger("executor.ray_crew").addHandler(said)
+    try:
+        others = [ray.remote(Other).options(num_cpus=1).remote() for _ in two_nodes.node_list]
+        ray.get([other.ready.remote() for other in others])
+        with open_executor(engine="ray", limits=LIMITS) as executor:
+            (matrix,) = executor.run([job()])
+    finally:
+        logging.getLogger("executor.ray_crew").removeHandler(said)
+        ray.shutdown()
+    assert matrix.rows() == ["PPPPP"]
+    assert "waiting for one of 2 workers: the cluster gives them no CPU yet" in caplog.text
+
+
 # The command line, as processes of its own.
 
 
@@ -239,6 +281,22 @@ def test_a_driver_that_is_killed_leaves_no_process_and_goes_on_from_its_cache(
     assert summary["cells_cached"] + summary["cells_run"] == 3 * 30 * 8
     assert done(rerank(folder, "local.jsonl", "--workers", "1", "--no-cache")).returncode == 0
     same(folder, "local.jsonl", "ray.jsonl")
+
+
+def test_ctrl_c_ends_a_run_quietly_and_leaves_no_process(two_nodes: RayCluster, folder: Path) -> None:
+    argv, environ = rerank(folder, "ray.jsonl", "--engine", "ray", "--ray-address", two_nodes.address)
+    with subprocess.Popen(
+        argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as driver:
+        deadline = time.monotonic() + 120
+        while _rows(folder) < 5 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        driver.send_signal(signal.SIGINT)
+        out, err = driver.communicate(timeout=60)
+    assert (driver.returncode, out) == (130, "")
+    assert err == "coderm: interrupted; executed verdicts are in the cache, and the same command goes on from there\n"
+    assert left_after_a_moment(two_nodes) == []
+    assert not (folder / "ray.jsonl").exists()
 
 
 def _rows(folder: Path) -> int:
