@@ -214,7 +214,7 @@ def bound(load: Load, costs: Costs, workers: int, gbit: float) -> tuple[float, s
 
 POLICIES = 4
 SETS = 164 + 378 + 168
-"""Problems of HumanEval+, MBPP+ and the part of LiveCodeBench that the paper uses (arXiv 2501.01054, section 4)."""
+"""Problems of HumanEval+, MBPP+ and the paper's part of LiveCodeBench (arXiv 2501.01054), all as those measured."""
 LOADS = (
     Load("paper, HumanEval+: 4 x 164 x 100 x 100", POLICIES * 164, 100, 100),
     Load("paper, all three: 4 x 710 x 100 x 100", POLICIES * SETS, 100, 100),

@@ -463,8 +463,8 @@ def test_timeouts_without_a_limit_are_all_run() -> None:
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (("--engine", "dask"), "coderm: engine is 'dask': expected local or ray"),
-        (("--ray-address", "host:1"), "coderm: ray_address is 'host:1' with engine 'local'"),
+        (("--engine", "dask"), "coderm: coderm settings: engine is 'dask': expected local or ray"),
+        (("--ray-address", "host:1"), "coderm: coderm settings: ray_address is 'host:1' with engine 'local'"),
         (("--engine", "ray", "--ray-address", "nonsense"), "coderm: --ray-address is 'nonsense': expected auto, or"),
     ],
 )
