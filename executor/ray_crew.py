@@ -226,7 +226,7 @@ class _Run:
             return
         answers, seconds = future.result()
         self._pace.note(len(answers), seconds)
-        for shard, packed in zip(parcel.shards, answers):
+        for shard, packed in zip(parcel.shards, answers, strict=True):
             answer: Response = _RESPONSES.decode(packed)
             if isinstance(answer, Failure):
                 raise SandboxError(f"node {parcel.hand.node.name}: {answer.message}")

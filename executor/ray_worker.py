@@ -44,7 +44,7 @@ class ShardServer:
         started = time.monotonic()
         try:
             answers = [self._worker.exchange(shard) for shard in shards]
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ValueError) as error:
             self._worker.kill()
             raise WorkerLost(str(error)) from error
         return answers, time.monotonic() - started

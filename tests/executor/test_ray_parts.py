@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+from concurrent.futures import Future
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 
-from executor import ClusterError, SandboxMissing, open_executor
-from executor.ray_crew import _DEPTH, _LARGEST_PARCEL, _Hands, _Pace
+from executor import ClusterError, SandboxError, SandboxMissing, open_executor
+from executor.ray_crew import _DEPTH, _LARGEST_PARCEL, _Hands, _Pace, _Parcel, _Run, _Shard
 from executor.ray_nodes import Node, NodeFacts, choose_nodes, facts_of_this_node
-from executor.ray_staff import Hand, _places
+from executor.ray_staff import Hand, Staff, _left_over, _places
+from executor.shards import ShardCells
+from executor.worker import Failure
 
 OURS = NodeFacts(package="0.1.0", python="3.11.7", ray="2.60.0", numpy="2.0.0", machine="x86_64", code="abc")
 
@@ -91,6 +95,12 @@ def test_workers_are_spread_over_the_nodes_and_no_node_gets_more_than_it_has_pro
     assert _places([], 0) == []
 
 
+def test_processors_that_this_process_has_already_are_no_places() -> None:
+    a, b = node("a", cpus=3), node("b")
+    left = _left_over([a, b], [Hand(one, None, None) for one in (a, b, a)])
+    assert [place.name for place in _places(left, 0)] == ["a"]
+
+
 def test_an_idle_hand_is_taken_before_a_busy_one_and_none_beyond_its_depth() -> None:
     hands, a, b = _Hands(), Hand(node("a"), None, None), Hand(node("b"), None, None)
     hands.add(a)
@@ -126,6 +136,23 @@ def test_shards_that_are_pruned_are_sent_one_by_one() -> None:
     pace.note(1, 0.001)
     pace.one_by_one = True
     assert pace.most == 1
+
+
+def test_answers_that_are_fewer_than_the_shards_of_their_parcel_end_the_run() -> None:
+    hand = Hand(node("a"), None, None)
+    shards = [_Shard(ticket, b"") for ticket in (1, 2)]
+    done: Future[tuple[list[bytes], float]] = Future()
+    done.set_result(([msgspec.msgpack.encode(ShardCells(("P",), ("l",), ("",)))], 0.1))
+    with pytest.raises(ValueError, match="shorter"):
+        list(_Run(cast("Staff", None))._answers(_Parcel(hand, shards), done))
+
+
+def test_a_failure_of_a_sandbox_is_an_error_that_names_its_node_and_no_verdict() -> None:
+    done: Future[tuple[list[bytes], float]] = Future()
+    done.set_result(([msgspec.msgpack.encode(Failure("no box"))], 0.1))
+    parcel = _Parcel(Hand(node("a"), None, None), [_Shard(1, b"")])
+    with pytest.raises(SandboxError, match="node a: no box"):
+        list(_Run(cast("Staff", None))._answers(parcel, done))
 
 
 def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
