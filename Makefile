@@ -12,7 +12,7 @@ DATA ?= ../shared/data
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results vllm-env test-vllm matrices difficulty-study
+.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results vllm-env test-vllm test-ray matrices difficulty-study
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -34,8 +34,11 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 demo: $(VENV)/demo.stamp  ## install, then SmolLM2-135M writes solutions and tests for 4 problems, and is reranked
 	$(BIN)/python scripts/demo.py --output $(OUT)
 
-test: $(VENV)/test.stamp  ## install, then the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+test: $(VENV)/test.stamp  ## install, then the test suite
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/cluster
+
+test-ray: $(VENV)/test.stamp  ## the tests that start Ray clusters on this machine, and break them
+	$(BIN)/python -m pytest tests/cluster
 
 $(VLLM_VENV)/test.stamp: pyproject.toml hatch_build.py scripts/vllm_environment.py scripts/vllm_model.py
 	$(PYTHON) -m venv $(VLLM_VENV)

@@ -18,14 +18,14 @@ from msgspec import Struct, field
 from coderm_tasks.datasets.livecodebench.slice import Slice
 from coderm_tasks.errors import ConfigError, did_you_mean
 from coderm_tasks.model_config import GeneratorConfig, check_sampling
-from executor import Limits
+from executor import ENGINES, Limits
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["CONFIG_VARIABLE", "Config", "GeneratorConfig", "load_config"]
+__all__ = ["CONFIG_VARIABLE", "Config", "GeneratorConfig", "check_engine", "load_config"]
 
 CONFIG_VARIABLE = "CODERM_CONFIG"
 MOST_WORKERS = 1024
@@ -62,6 +62,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     strategy: str = "coderm"
     workers: int = 0
     """Sandbox workers; 0 means one per core."""
+    engine: str = "local"
+    """Where the sandbox runs: ``local``, or ``ray`` for the nodes of a Ray cluster."""
+    ray_address: str | None = None
+    """HOST:PORT of the cluster's head; None, or ``auto``: the one that RAY_ADDRESS names or that runs here."""
     seed: int = 0
     cache: bool = True
     """Keep verdicts on disk and reuse them."""
@@ -101,6 +105,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("workers", self.workers, 0)
         if self.workers > MOST_WORKERS:
             raise ConfigError(f"workers is {self.workers}: expected at most {MOST_WORKERS}; 0 is one per core")
+        check_engine(self.engine, self.ray_address)
         check_sampling(self.temperature, self.top_p, "")
         if not 0 <= self.delta < 1:
             raise ConfigError(f"delta is {self.delta}: expected a probability from 0 to below 1, such as 0.01")
@@ -118,6 +123,19 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
         if self.tests is not None and self.generator is not None:
             raise ConfigError("both tests and generator are set: give a bank of tests or a generator, not both")
+
+
+def check_engine(engine: str, ray_address: str | None) -> None:
+    """Refuse an engine that there is not, and an address for an engine that takes none. Raises ConfigError."""
+    if engine not in ENGINES:
+        raise ConfigError(
+            f"engine is {engine!r}{did_you_mean(engine, ENGINES)}: expected {' or '.join(ENGINES)}; name one of them"
+        )
+    if ray_address is not None and engine != "ray":
+        raise ConfigError(
+            f"ray_address is {ray_address!r} with engine {engine!r}: expected engine 'ray'; set it, or leave the "
+            "address out"
+        )
 
 
 def _at_least(name: str, value: int, low: int) -> None:

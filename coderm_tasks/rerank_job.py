@@ -46,6 +46,8 @@ class RerankRequest(Struct, frozen=True, kw_only=True):
     """Let problems without any sample pass, as empty solutions that score as wrong."""
     workers: int = 0
     """Sandbox workers; 0 means one per core."""
+    engine: str = "local"
+    ray_address: str | None = None
     limits: Limits = Limits()
     cache: Path | None = None
     """Folder of the cache of results; None for no cache."""

@@ -1,7 +1,7 @@
 """Run untrusted solutions against unit tests in a bubblewrap sandbox and return verdicts that can be trusted."""
 
 from executor.call_table import CallTable, call_table
-from executor.errors import BoxDied, CacheError, ExecutorError, LimitsError, SandboxError, SandboxMissing
+from executor.errors import BoxDied, CacheError, ClusterError, ExecutorError, LimitsError, SandboxError, SandboxMissing
 from executor.model import (
     Call,
     CallJob,
@@ -15,15 +15,17 @@ from executor.model import (
     RunStats,
     Verdict,
 )
-from executor.pool import LocalExecutor, open_executor
+from executor.pool import ENGINES, LocalExecutor, open_executor, require_engine
 
 __all__ = [
+    "ENGINES",
     "BoxDied",
     "CacheError",
     "Call",
     "CallJob",
     "CallTable",
     "CellJob",
+    "ClusterError",
     "Disagreement",
     "Executor",
     "ExecutorError",
@@ -39,4 +41,5 @@ __all__ = [
     "Verdict",
     "call_table",
     "open_executor",
+    "require_engine",
 ]

@@ -19,7 +19,7 @@ from executor.errors import SandboxError
 from executor.inside.frames import pack, read_frame, write_all
 from executor.worker import Failure, Request, Response, Setup
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "Worker"]
 
 _log = logging.getLogger(__name__)
 _RESPONSES = msgspec.msgpack.Decoder(Response)
@@ -27,8 +27,8 @@ _ATTEMPTS = 2
 """Times a shard is tried when the worker itself dies under it."""
 
 
-class _Worker:
-    """One worker process. Used by one thread."""
+class Worker:
+    """One worker process. Used by one thread. It starts with the first shard and stays warm until :meth:`close`."""
 
     def __init__(self, setup: Setup, homes: list[GroupHome]) -> None:
         self._setup = setup
@@ -41,15 +41,19 @@ class _Worker:
 
     def ask(self, shard: Request) -> Response:
         """Have the shard served; raises OSError or EOFError where the process dies."""
+        answer: Response = _RESPONSES.decode(self.exchange(msgspec.msgpack.encode(shard)))
+        return answer
+
+    def exchange(self, shard: bytes) -> bytes:
+        """The same, with shard and answer as MessagePack. Raises SandboxError, too, once it is closed."""
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
-        write_all(process.stdin.fileno(), pack(msgspec.msgpack.encode(shard)))
+        write_all(process.stdin.fileno(), pack(shard))
         frame = read_frame(process.stdout.fileno())
         if frame is None:
             raise EOFError("the worker process ended")
-        answer: Response = _RESPONSES.decode(frame)
-        return answer
+        return frame
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self.closed:
@@ -83,7 +87,7 @@ class Crew:
     def __init__(self, size: int, setup: Setup) -> None:
         homes = group_homes()
         remove_leftovers(homes)
-        self._workers = [_Worker(setup, homes) for _ in range(size)]
+        self._workers = [Worker(setup, homes) for _ in range(size)]
 
     def map(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
         """Serve ``(ticket, shard)`` pairs, yield ``(ticket, answer)`` in order of completion.
@@ -147,7 +151,7 @@ def _pump(
 
 
 def _drive(
-    worker: _Worker,
+    worker: Worker,
     todo: queue.SimpleQueue[tuple[Any, Request] | None],
     done: queue.SimpleQueue[tuple[Any, Response | BaseException]],
 ) -> None:
@@ -159,7 +163,7 @@ def _drive(
             done.put((ticket, error))
 
 
-def _insist(worker: _Worker, shard: Request) -> Response:
+def _insist(worker: Worker, shard: Request) -> Response:
     """Serve a shard; where the worker process dies under it, once more with a new one."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:

@@ -6,6 +6,7 @@
     ├── SandboxError              the sandbox itself failed: never a verdict about a solution
     │   ├── SandboxMissing        bubblewrap, user namespaces or seccomp are not to be had here
     │   └── BoxDied               a box ended by itself and did not come back
+    ├── ClusterError              a Ray cluster cannot be used: its address, its versions, Ray itself
     ├── LimitsError               a limit out of its range
     └── CacheError                the cache of verdicts cannot be read or written
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 __all__ = [
     "BoxDied",
     "CacheError",
+    "ClusterError",
     "ExecutorError",
     "LimitsError",
     "SandboxError",
@@ -38,6 +40,10 @@ class SandboxMissing(SandboxError):
 
 class BoxDied(SandboxError):
     """A box ended on its own. Carries what its standard error said last."""
+
+
+class ClusterError(ExecutorError):
+    """The Ray cluster cannot be used. The message names the address or the node, and the remedy."""
 
 
 class LimitsError(ExecutorError, ValueError):

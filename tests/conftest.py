@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from ray_cluster import RayCluster, cluster
 
 # A loaded machine is no failure: how long an example takes is nothing that a test asserts.
 settings.register_profile("coderm", deadline=None)
@@ -55,3 +56,11 @@ def tiny_datasets(tiny_humaneval_file: Path, tiny_mbpp_file: Path, monkeypatch: 
     """Let EvalPlus's loader read the tiny data sets."""
     monkeypatch.setenv("HUMANEVAL_OVERRIDE_PATH", str(tiny_humaneval_file))
     monkeypatch.setenv("MBPP_OVERRIDE_PATH", str(tiny_mbpp_file))
+
+
+@pytest.fixture(scope="session")
+def two_nodes() -> Iterator[RayCluster]:
+    """A Ray cluster on this machine: a head without processors, and two nodes with one each. No test may harm it."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'coderm-tasks[ray]' to run this")
+    with cluster(1, 1) as opened:
+        yield opened

@@ -11,6 +11,7 @@ import typer
 from msgspec import Struct
 
 from coderm_tasks.cli import livecodebench_flags
+from coderm_tasks.cli.engine_flags import ENGINE_HELP, RAY_ADDRESS_HELP, engine_of
 
 if TYPE_CHECKING:
     from coderm_tasks.files import Samples
@@ -33,6 +34,8 @@ class _Run(Struct, frozen=True):
     limits: Limits | None
     """Of a call; None: those of the benchmark."""
     cache: Path | None
+    engine: str
+    ray_address: str | None
     evalplus_bug_compat: bool
 
 
@@ -43,6 +46,8 @@ def evaluate(
     samples: Annotated[Path, typer.Option(help="Samples to grade: EvalPlus JSONL, gzip allowed.")],
     output: Annotated[Path, typer.Option(help="Labels to write: JSONL, one record per sample, in the file's order.")],
     workers: Annotated[int | None, typer.Option(help="Sandbox workers; default: one per core.")] = None,
+    engine: Annotated[str | None, typer.Option(help=ENGINE_HELP)] = None,
+    ray_address: Annotated[str | None, typer.Option(help=RAY_ADDRESS_HELP)] = None,
     cpu_limit: Annotated[float | None, typer.Option(help="CPU seconds that one call may take.")] = None,
     evalplus_bug_compat: Annotated[
         bool, typer.Option("--evalplus-bug-compat", help="Fail everyone on HumanEval/32, as EvalPlus 0.3.1 does.")
@@ -75,7 +80,13 @@ def evaluate(
     began = time.monotonic()
     config = load_config()
     cache = cache_folder() if config.cache and not no_cache else None
-    run = _Run(_workers(workers, config.workers), _limits(cpu_limit), cache, evalplus_bug_compat)
+    run = _Run(
+        _workers(workers, config.workers),
+        _limits(cpu_limit),
+        cache,
+        *engine_of(engine, ray_address, config),
+        evalplus_bug_compat,
+    )
     name = cli_dataset(dataset)
     chosen = livecodebench_flags.chosen_slice(
         dataset, livecodebench_path, livecodebench_release, livecodebench_from, livecodebench_to
@@ -118,7 +129,13 @@ def _label(run: _Run, problems: Sequence[Problem], samples: Samples) -> Labels:
     from executor import open_executor
 
     with (
-        open_executor(workers=run.workers, limits=run.limits or GROUND_TRUTH_LIMITS, cache=run.cache) as executor,
+        open_executor(
+            workers=run.workers,
+            limits=run.limits or GROUND_TRUTH_LIMITS,
+            cache=run.cache,
+            engine=run.engine,
+            ray_address=run.ray_address,
+        ) as executor,
         progress_bar("grading samples", len(samples.order)) as advance,
     ):
         return label_samples(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coderm_tasks.cli import livecodebench_flags
+from coderm_tasks.cli.engine_flags import ENGINE_HELP, RAY_ADDRESS_HELP
 
 if TYPE_CHECKING:
     from coderm_tasks.config import Config
@@ -26,6 +27,8 @@ def rerank(
     matrix: Annotated[Path | None, typer.Option(help="Also write every verdict here (JSONL).")] = None,
     strategy: Annotated[str | None, typer.Option(help="Rule of selection.  [default: coderm]")] = None,
     workers: Annotated[int | None, typer.Option(help="Sandbox workers.  [default: one per core]")] = None,
+    engine: Annotated[str | None, typer.Option(help=ENGINE_HELP)] = None,
+    ray_address: Annotated[str | None, typer.Option(help=RAY_ADDRESS_HELP)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the pick among ties.  [default: 0]")] = None,
     explain: Annotated[
         str | None, typer.Option(help="Say why, for this task id alone, on one screen; writes nothing.")
@@ -74,6 +77,7 @@ def rerank(
     from coderm_tasks.rerank_job import RerankRequest, carry_out, prepare
 
     flags = {"tests": str(tests) if tests else None, "strategy": strategy, "seed": seed, "prune": prune, "audit": audit}
+    flags |= {"engine": engine, "ray_address": ray_address}
     limits = {"cpu_s": cpu_limit, "wall_s": wall_limit, "memory_mb": memory_limit, "max_timeouts": max_timeouts}
     config = _config(flags, limits, workers)
     request = RerankRequest(
@@ -86,6 +90,8 @@ def rerank(
         seed=config.seed,
         allow_missing=allow_missing,
         workers=config.workers,
+        engine=config.engine,
+        ray_address=config.ray_address,
         limits=config.limits,
         cache=cache_folder() if config.cache and not no_cache else None,
         prune=config.prune,
@@ -120,7 +126,11 @@ def _config(flags: dict[str, Any], limits: dict[str, Any], workers: int | None) 
         if workers < 1:
             raise ConfigError(f"--workers is {workers}: expected at least 1; leave it out for one worker per core")
         flags = {**flags, "workers": workers}
-    config = load_config({name: value for name, value in flags.items() if value is not None})
+    settings = {name: value for name, value in flags.items() if value is not None}
+    if flags["engine"] == "local":
+        # The address of the file is for the file's engine; one beside --engine local is refused.
+        settings.setdefault("ray_address", None)
+    config = load_config(settings)
     given = {name: value for name, value in limits.items() if value is not None}
     if (most := given.get("max_timeouts")) is not None:
         if most < 0:
@@ -161,7 +171,13 @@ def _tests(config: Config) -> Path:
 def _open(request: RerankRequest) -> Executor:
     from executor import open_executor
 
-    return open_executor(workers=request.workers, limits=request.limits, cache=request.cache)
+    return open_executor(
+        workers=request.workers,
+        limits=request.limits,
+        cache=request.cache,
+        engine=request.engine,
+        ray_address=request.ray_address,
+    )
 
 
 def _summary_table(summary: RunSummary, output: str) -> Any:

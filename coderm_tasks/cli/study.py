@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coderm_tasks.cli import livecodebench_flags
+from coderm_tasks.cli.engine_flags import ENGINE_HELP, RAY_ADDRESS_HELP, engine_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,6 +34,8 @@ def study(
     slow_draws: Annotated[int, typer.Option(help="The same for strategies that look at more than votes.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the draws and of the intervals.")] = 0,
     workers: Annotated[int, typer.Option(help="Sandbox workers; 0 is one per core.")] = 0,
+    engine: Annotated[str | None, typer.Option(help=ENGINE_HELP)] = None,
+    ray_address: Annotated[str | None, typer.Option(help=RAY_ADDRESS_HELP)] = None,
     no_outputs: Annotated[
         bool, typer.Option("--no-outputs", help="Do not run the tests' calls: leaves output-based strategies out.")
     ] = False,
@@ -61,6 +64,7 @@ def study(
     from coderm_tasks.study.output import check_output, write_study
 
     chosen = [part.strip() for part in strategies.split(",") if part.strip()] if strategies else strategy_names()
+    place, address = engine_of(engine, ray_address)
     request = StudyRequest(
         dataset=dataset,
         samples=samples,
@@ -76,6 +80,8 @@ def study(
         slow_draws=slow_draws,
         seed=seed,
         workers=workers,
+        engine=place,
+        ray_address=address,
         cache=None if no_cache else cache_folder(),
         livecodebench=livecodebench_flags.chosen_slice(
             dataset, livecodebench_path, livecodebench_release, livecodebench_from, livecodebench_to
@@ -100,7 +106,13 @@ def study(
 def _open(request: StudyRequest) -> Executor:
     from executor import open_executor
 
-    return open_executor(workers=request.workers, limits=request.limits, cache=request.cache)
+    return open_executor(
+        workers=request.workers,
+        limits=request.limits,
+        cache=request.cache,
+        engine=request.engine,
+        ray_address=request.ray_address,
+    )
 
 
 def _table(found: Study, output: Path) -> Table:

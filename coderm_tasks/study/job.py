@@ -66,6 +66,8 @@ class StudyRequest(Struct, frozen=True, kw_only=True):
     """Draws for strategies that look at more than votes: each of them is a whole selection."""
     seed: int = 0
     workers: int = 0
+    engine: str = "local"
+    ray_address: str | None = None
     limits: Limits = Limits()
     cache: Path | None = None
     livecodebench: Slice = Slice()

@@ -457,3 +457,28 @@ def test_timeouts_without_a_limit_are_all_run() -> None:
     every = rerank("--no-cache", "--json", "--cpu-limit", "0.2", "--max-timeouts", "0")
     assert json.loads(some.stdout)["summary"]["assumed"] == 2
     assert json.loads(every.stdout)["summary"]["assumed"] == 0
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (("--engine", "dask"), "coderm: coderm settings: engine is 'dask': expected local or ray"),
+        (("--ray-address", "host:1"), "coderm: coderm settings: ray_address is 'host:1' with engine 'local'"),
+        (("--engine", "ray", "--ray-address", "nonsense"), "coderm: --ray-address is 'nonsense': expected auto, or"),
+    ],
+)
+def test_an_engine_or_address_that_cannot_be_is_refused(
+    capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], complaint: str
+) -> None:
+    assert error_of(capsys, [*arguments(), *flags]).startswith(complaint)
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_local_engine_on_the_command_line_needs_no_address_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, sandbox: None
+) -> None:
+    Path("coderm.toml").write_text('engine = "ray"\nray_address = "127.0.0.1:1"\n')
+    monkeypatch.setenv("CODERM_CONFIG", "coderm.toml")
+    assert main(arguments()) == 2
+    assert main([*arguments(), "--engine", "local"]) == 0

@@ -70,3 +70,14 @@ def test_a_generator_asks_a_chat_model_with_the_first_candidate_unless_told_othe
 def test_a_config_cannot_be_changed():
     with pytest.raises(AttributeError):
         Config().budget = 3  # type: ignore[misc]
+
+
+def test_an_engine_that_there_is_not_is_refused_with_a_hint() -> None:
+    with pytest.raises(ConfigError, match=r"engine is 'rai' \(did you mean 'ray'\?\): expected local or ray"):
+        load_config({"engine": "rai"}, {})
+
+
+def test_an_address_goes_with_the_ray_engine_alone() -> None:
+    assert load_config({"engine": "ray", "ray_address": "host:1"}, {}).ray_address == "host:1"
+    with pytest.raises(ConfigError, match="ray_address is 'host:1' with engine 'local'"):
+        load_config({"ray_address": "host:1"}, {})

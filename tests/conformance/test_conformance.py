@@ -1,4 +1,4 @@
-"""The contract of executor/model.py, held against the sandbox and against the shipped fake."""
+"""The contract of executor/model.py, held against the sandbox here and on a Ray cluster, and against the shipped fake."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ RAISES = "def f(x):\n    raise ValueError('no')\n"
 BROKEN = "def f(x:\n"
 PASSES, FAILS = "assert f(1) == 2", "assert f(1) == 3"
 LIMITS = Limits(cpu_s=1.0, wall_s=10.0)
-MAKERS: dict[str, Callable[[], Executor]] = {
-    "bubblewrap": lambda: open_executor(workers=1, limits=LIMITS),
-    "fake": lambda: FakeExecutor(LIMITS),
+MAKERS: dict[str, Callable[[str | None], Executor]] = {
+    "bubblewrap": lambda _: open_executor(workers=1, limits=LIMITS),
+    "ray": lambda address: open_executor(engine="ray", ray_address=address, workers=1, limits=LIMITS),
+    "fake": lambda _: FakeExecutor(LIMITS),
 }
 
 
 @pytest.fixture(scope="module", params=list(MAKERS))
-def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    with MAKERS[request.param]() as opened:
+def make(request: pytest.FixtureRequest) -> Callable[[], Executor]:
+    address = request.getfixturevalue("two_nodes").address if request.param == "ray" else None
+    return lambda: MAKERS[request.param](address)
+
+
+@pytest.fixture(scope="module")
+def executor(make: Callable[[], Executor]) -> Iterator[Executor]:
+    with make() as opened:
         yield opened
 
 
@@ -226,9 +233,8 @@ def test_an_argument_is_not_shared_between_calls(executor: Executor) -> None:
     assert argument == [0]
 
 
-@pytest.mark.parametrize("name", list(MAKERS))
-def test_closing_twice_is_closing_once(name: str) -> None:
-    opened = MAKERS[name]()
+def test_closing_twice_is_closing_once(make: Callable[[], Executor]) -> None:
+    opened = make()
     assert run(opened, [ADD], [PASSES]).rows() == ["P"]
     opened.close()
     opened.close()

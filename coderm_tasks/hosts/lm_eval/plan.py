@@ -22,7 +22,7 @@ from coderm_tasks.groundtruth.hidden_tests import check_hidden_tests
 from coderm_tasks.hosts.lm_eval.caller import output_folder
 from coderm_tasks.model import Problem
 from coderm_tasks.rerank import get_selector
-from executor.doctor import require_sandbox
+from executor import require_engine
 
 __all__ = ["Ranks", "RunPlan", "make_plan"]
 
@@ -97,14 +97,15 @@ def make_plan(
         predict_only: execute nothing, so need no sandbox.
 
     Raises:
-        SandboxMissing: code cannot be executed safely on this machine.
+        SandboxMissing: code cannot be executed safely on this machine, or on any node of the Ray cluster.
+        ClusterError: the Ray cluster cannot be used.
         ConfigError, InputError, GenerationError: settings, a bank or an endpoint that cannot be used.
         DatasetError: the data set's tests cannot be read.
         StoreError: the records cannot be written.
     """
     by_id = {problem.task_id: problem for problem in problems}
     if not predict_only:
-        require_sandbox()
+        require_engine(config.engine, config.ray_address)
         check_hidden_tests(by_id[task_id] for task_id in chosen)
     get_selector(config.strategy)
     check_allocation(config.allocation)
@@ -131,9 +132,16 @@ def make_plan(
         bank=bank,
         records=folder,
         generator=generator,
-        workers=config.workers or max(1, (os.cpu_count() or 1) // ranks.of),
+        workers=_workers(config, ranks),
         predict_only=predict_only,
     )
+
+
+def _workers(config: Config, ranks: Ranks) -> int:
+    """This rank's share of the machine. A Ray cluster shares its CPUs out itself."""
+    if config.workers or config.engine == "ray":
+        return config.workers
+    return max(1, (os.cpu_count() or 1) // ranks.of)
 
 
 def _planned(config: Config, problems: Sequence[Problem], *, sees_samples: bool) -> BudgetPlan:
