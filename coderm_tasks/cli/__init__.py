@@ -26,6 +26,7 @@ _ANSWERS_KEPT = "interrupted; the answers so far are in .answers.jsonl beside th
 _INTERRUPTED = {
     "export": "interrupted; what is written is kept, and the same command goes on from there",
     "study": "interrupted; executed verdicts are in the cache, and the same command goes on from there",
+    "serve": "interrupted before it took requests",
     "generate": _ANSWERS_KEPT,
     "sample": _ANSWERS_KEPT,
     "rerank": "interrupted; executed verdicts are in the cache, and the same command goes on from there",
@@ -51,6 +52,7 @@ _VERBS = (
     _Verb("evaluate", "coderm_tasks.cli.evaluate", "evaluate", "Grade samples with EvalPlus's tests in the sandbox."),
     _Verb("study", "coderm_tasks.cli.study", "study", "Show what tests, samples and strategies buy: figures, report."),
     _Verb("compare", "coderm_tasks.cli.compare", "compare", "Compare two selections with labels: paired interval."),
+    _Verb("serve", "coderm_tasks.cli.serve", "serve", "Reward completions over HTTP, for training loops."),
     _Verb("export", "coderm_tasks.cli.export", "app", "Turn a run into training data: pairs, rewards, tests.", True),
     _Verb("bundle", "coderm_tasks.cli.bundle", "app", "Write a run as a leaderboard takes it; check that.", True),
     _Verb("doctor", "coderm_tasks.cli.doctor", "doctor", "Show what works on this machine and how to mend the rest."),

@@ -94,13 +94,14 @@ class Scheduler:
         """Have the works done; the future gives one result per work, in their order.
 
         At the deadline (by :func:`time.monotonic`) it gives what there is: rows without verdicts are NOT_RUN. Its
-        exception is an :class:`executor.ExecutorError` where the sandbox failed. Cancel it to give up what has not
-        started.
+        exception is an :class:`executor.ExecutorError` where the sandbox failed. Cancel it to give the batch up: what
+        waits is dropped, what runs is killed.
 
         Raises:
             SandboxError: the scheduler is closed.
         """
         ticket = Ticket(works, deadline)
+        ticket.future.add_done_callback(self._give_up)
         with self._changed:
             if self._closed:
                 raise SandboxError("this scheduler is closed; open another")
@@ -141,6 +142,12 @@ class Scheduler:
             slot.inbox.put(None)
         for thread in self._threads:
             thread.join()
+
+    def _give_up(self, future: Future[list[Found]]) -> None:
+        if future.cancelled():
+            with self._changed:
+                self._settle()
+                self._changed.notify_all()
 
     # Under the lock.
 
