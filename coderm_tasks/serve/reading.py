@@ -99,7 +99,7 @@ def _parse_leniently(body: bytes, kind: type[_Body]) -> _Body:
         _refuse(400, "not_json", f"the body is no JSON{where}: expected a JSON object in UTF-8")
     try:
         return msgspec.convert(found, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, RecursionError, UnicodeEncodeError) as error:
         _refuse(422, "invalid", _printable(f"the body does not fit: {error}"))
 
 
