@@ -26,7 +26,7 @@ _ANSWERS_KEPT = "interrupted; the answers so far are in .answers.jsonl beside th
 _INTERRUPTED = {
     "export": "interrupted; what is written is kept, and the same command goes on from there",
     "study": "interrupted; executed verdicts are in the cache, and the same command goes on from there",
-    "serve": "interrupted before it took requests",
+    "serve": "interrupted; what was accepted and not yet answered is lost",
     "generate": _ANSWERS_KEPT,
     "sample": _ANSWERS_KEPT,
     "rerank": "interrupted; executed verdicts are in the cache, and the same command goes on from there",

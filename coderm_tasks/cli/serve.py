@@ -55,4 +55,5 @@ def serve(
         cache=not no_cache,
         limits=Limits(**{name: value for name, value in given.items() if value is not None}),  # type: ignore[arg-type]
     )
-    run(options, read_token(token_file, host), typer.echo)
+    if not run(options, read_token(token_file, host), typer.echo):
+        raise typer.Exit(130)  # a second signal

@@ -22,12 +22,15 @@ _BODIES = 8
 """How many of the largest bodies may be in memory at the same time."""
 
 
-def serve(options: ServeOptions, token: str | None, announce: Callable[[str], None]) -> None:
+def serve(options: ServeOptions, token: str | None, announce: Callable[[str], None]) -> bool:
     """Serve until SIGTERM or SIGINT, answer what was accepted, and return; a second signal ends at once.
 
     Args:
         token: what requests must bear; None: anybody on this machine may ask.
         announce: called with the service's URL once it listens.
+
+    Returns:
+        Whether all that was accepted was answered.
 
     Raises:
         ConfigError: the extra is not installed, or the address cannot be listened on.
@@ -58,7 +61,9 @@ def serve(options: ServeOptions, token: str | None, announce: Callable[[str], No
         rules = GateRules(token=token, body_bytes=options.body_bytes, host=options.host)
         app = build_app(service, rules, workers=workers)
         url = _url(listener, options.host)
-        asyncio.run(serve_app(app, listener, admission, longest_s=options.deadline_s, ready=lambda: announce(url)))
+        return asyncio.run(
+            serve_app(app, listener, admission, longest_s=options.deadline_s, ready=lambda: announce(url))
+        )
 
 
 def _require_extra() -> None:

@@ -22,6 +22,16 @@ __all__ = [
     "RewardsRequest",
 ]
 
+EntryPoint = Annotated[
+    str,
+    Meta(
+        description="Name of the function under test.",
+        examples=["add"],
+        extra_json_schema={
+            "pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"
+        },  # told, not checked: names beyond ASCII are names too
+    ),
+]
 Weight = Annotated[float, Meta(ge=0, le=1e9)]
 Deadline = Annotated[
     float, Meta(gt=0, description="Seconds until the answer; at most, and by default, the service's own deadline.")
@@ -45,7 +55,7 @@ class RewardItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One completion, and what it is to be rewarded by."""
 
     completion: str
-    entry_point: Annotated[str, Meta(description="Name of the function under test.", examples=["add"])]
+    entry_point: EntryPoint
     tests: Annotated[tuple[str, ...] | str, Meta(description="Texts that hold unit tests.")]
     weights: Annotated[tuple[Weight, ...], Meta(description="One per text; empty: all alike.")] = ()
     prompt: Annotated[str, Meta(description="What the completion continues or answers.")] = ""
@@ -75,7 +85,7 @@ class RewardsReply(Struct, frozen=True, kw_only=True):
 class MatrixRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One problem: every solution is run against every test."""
 
-    entry_point: Annotated[str, Meta(description="Name of the function under test.", examples=["add"])]
+    entry_point: EntryPoint
     solutions: Annotated[tuple[str, ...], Meta(description="N self-contained Python sources, taken as they stand.")]
     tests: Annotated[tuple[str, ...], Meta(description="M sources: asserts or unittest classes, as they stand.")]
     context: Annotated[str, Meta(description="Trusted source whose definitions tests may use.")] = ""

@@ -30,12 +30,15 @@ async def serve_app(
     *,
     longest_s: float,
     ready: Callable[[], None],
-) -> None:
+) -> bool:
     """Serve until SIGTERM or SIGINT, then answer what was accepted; a second signal ends at once.
 
     Args:
         longest_s: seconds that an answer may take; nothing is waited for much longer than that.
         ready: called once requests are taken.
+
+    Returns:
+        Whether all that was accepted was answered.
     """
     server = _Server(app, ready)
     told = asyncio.Event()
@@ -61,6 +64,7 @@ async def serve_app(
         await server.serve(sockets=[listener])
     finally:
         ending.cancel()
+    return not server.force_exit
 
 
 class _Server(uvicorn.Server):

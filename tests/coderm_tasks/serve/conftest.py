@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from lanes import FakeLane
-from serve_bench import BOUNDS, Bench
+from serve_bench import BOUNDS, Bench, Running
 
 from coderm_tasks.reward.lane import process_lanes
 from coderm_tasks.serve.readers import Readers
@@ -54,3 +55,16 @@ def until() -> Callable[[Callable[[], bool]], None]:
         raise AssertionError("it never came true")
 
     return wait
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Running]]:
+    running: list[Running] = []
+
+    def begin(*words: str, **more: Any) -> Running:
+        running.append(Running(*words, **more))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.end()

@@ -1,21 +1,29 @@
-"""A service in this process: the real app, real readers, and lanes that do what a test needs."""
+"""Services for tests: in this process, on lanes that do what a test needs, and as a process of their own."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from lanes import plus
 
 from coderm_tasks.reward.scheduler import Scheduler
 from coderm_tasks.serve.admission import Admission
 from coderm_tasks.serve.app import build_app
 from coderm_tasks.serve.gate import GateRules
+from coderm_tasks.serve.options import TOKEN_VARIABLE
 from coderm_tasks.serve.readers import Readers
 from coderm_tasks.serve.reading import Bounds
 from coderm_tasks.serve.service import Service
 
+ROOT = Path(__file__).parents[3]
+PATIENCE = 120
 TOKEN = "a-token-for-tests-0123456789"
 BOUNDS = Bounds(max_batch=8, max_tests=16, deadline_s=60.0)
 BODY_BYTES = 100_000
@@ -67,3 +75,35 @@ MATRIX = {
     "solutions": [plus(1), plus(2), plus(1), "def f(x:"],
     "tests": ["assert f(0) == 1", "assert f(0) == 2", "assert eval('f(0)') == 1 or f(0)"],
 }
+
+
+class Running:
+    """A service over loopback."""
+
+    def __init__(self, *words: str, token: str | None = TOKEN) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        if token is not None:
+            environment[TOKEN_VARIABLE] = token
+        command = [sys.executable, "-m", "coderm_tasks", "serve", "--port", "0", "--workers", "1", *words]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http://"), "it did not start; its messages are above"
+        self.http = httpx.Client(
+            base_url=self.url, timeout=PATIENCE, trust_env=False, headers={"Authorization": f"Bearer {token}"}
+        )
+
+    def rewards(self, *items: Any, **more: Any) -> httpx.Response:
+        return self.http.post("/v1/rewards", json={"items": items, **more})
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def items(self) -> int:
+        return self.http.get("/health").json()["queue"]["items"]
+
+    def end(self) -> None:
+        self.http.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()

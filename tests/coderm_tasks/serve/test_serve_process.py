@@ -10,70 +10,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import psutil
 import pytest
-from serve_bench import TOKEN, item
+from serve_bench import PATIENCE, ROOT, TOKEN, item
 
 from coderm_tasks.cli import main
 from coderm_tasks.serve.options import TOKEN_VARIABLE
 
-ROOT = Path(__file__).parents[3]
-PATIENCE = 120
 SLEEPER = {
     "completion": "import time\ndef f(x):\n    time.sleep(600)\n",
     "entry_point": "f",
     "tests": ["assert f(0) == 1"],
 }
-
-
-class Running:
-    """A service over loopback."""
-
-    def __init__(self, *words: str, token: str | None = TOKEN) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        if token is not None:
-            environment[TOKEN_VARIABLE] = token
-        command = [sys.executable, "-m", "coderm_tasks", "serve", "--port", "0", "--workers", "1", *words]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith("http://"), "it did not start; its messages are above"
-        self.http = httpx.Client(
-            base_url=self.url, timeout=PATIENCE, trust_env=False, headers={"Authorization": f"Bearer {token}"}
-        )
-
-    def rewards(self, *items: Any, **more: Any) -> httpx.Response:
-        return self.http.post("/v1/rewards", json={"items": items, **more})
-
-    def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def items(self) -> int:
-        return self.http.get("/health").json()["queue"]["items"]
-
-    def end(self) -> None:
-        self.http.close()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Running]]:
-    running: list[Running] = []
-
-    def begin(*words: str, **more: Any) -> Running:
-        running.append(Running(*words, **more))
-        return running[-1]
-
-    yield begin
-    for one in running:
-        one.end()
 
 
 def in_background(call: Callable[[], httpx.Response]) -> Callable[[], httpx.Response]:
@@ -101,7 +53,7 @@ def gone(family: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def test_sigterm_answers_what_was_accepted_sends_others_away_and_leaves_nothing(start, until):
-    service = start("--deadline", "6")
+    service = start("--deadline", "4")
     accepted = in_background(lambda: service.rewards(SLEEPER, item(3)))
     until(lambda: service.items() == 2)
     family = service.family()
@@ -125,7 +77,7 @@ def test_a_second_signal_ends_at_once(start, until):
     service.process.send_signal(signal.SIGINT)
     until(lambda: service.http.get("/health").status_code == 503)
     service.process.send_signal(signal.SIGINT)
-    service.process.wait(PATIENCE)
+    assert service.process.wait(PATIENCE) == 130
     assert time.monotonic() - asked < 55  # the deadline, which a sleeper takes, is 60 s
     assert not isinstance(accepted(), httpx.Response) or accepted().status_code >= 500
     assert gone(family) == []
