@@ -82,7 +82,7 @@ def _add_views(app: FastAPI, service: Service, workers: int) -> None:
         found = Health(
             status="draining" if admission.draining else "ready",
             version=coderm_tasks.__version__,
-            sandbox="checked",
+            sandbox="failed" if service.sandbox_failed else "works",
             lanes=LaneCounts(workers=workers, running=load.running, replaced=load.replaced),
             queue=QueueCounts(items=admission.items, limit=admission.limit),
         )

@@ -36,6 +36,10 @@ class GateRules(Struct, frozen=True):
     """Seconds in which a body must arrive."""
     host: str = "127.0.0.1"
 
+    def __repr__(self) -> str:
+        """Without the token: what is shown ends up in logs."""
+        return f"GateRules(token={'set' if self.token else None}, body_bytes={self.body_bytes}, host={self.host!r})"
+
 
 class Gate:
     """ASGI middleware."""

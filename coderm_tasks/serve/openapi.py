@@ -51,7 +51,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "Health": {
         "status": "ready",
         "version": "0.1.0",
-        "sandbox": "checked",
+        "sandbox": "works",
         "lanes": {"workers": 8, "running": 3, "replaced": 0},
         "queue": {"items": 40, "limit": 1024},
     },

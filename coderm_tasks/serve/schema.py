@@ -129,7 +129,9 @@ class Health(Struct, frozen=True, kw_only=True):
 
     status: Annotated[str, Meta(description="ready, or draining before it ends.", examples=["ready"])]
     version: str
-    sandbox: Annotated[str, Meta(description="What was seen of it at the start.", examples=["checked"])]
+    sandbox: Annotated[
+        str, Meta(description="works, or failed: so it was with the last request that it judged, or should have.")
+    ]
     lanes: LaneCounts
     queue: QueueCounts
 

@@ -35,6 +35,8 @@ class Service:
         self.readers = readers
         self.admission = admission
         self.metrics = Metrics(scheduler, readers, admission)
+        self.sandbox_failed = False
+        """So it was with the last request; before the first one, whoever made the lanes has tried them."""
         self._deadline_s = deadline_s
 
     async def rewards(self, body: bytes, place: Place) -> RewardsReply:
@@ -79,9 +81,12 @@ class Service:
         try:
             # In a thread, as a big batch takes a while to take apart.
             future = await _undone_if_cancelled(asyncio.to_thread(submit), lambda late: late.cancel())
-            return await asyncio.wrap_future(future)
+            found = await asyncio.wrap_future(future)
         except ExecutorError as error:
+            self.sandbox_failed = True
             raise _failed(error) from error
+        self.sandbox_failed = False
+        return found
 
 
 def _failed(error: ExecutorError) -> ServeError:

@@ -143,6 +143,17 @@ def test_a_cancelled_batch_gives_up_what_has_not_started(lanes):
     scheduler.close()
 
 
+def test_a_cancelled_batch_frees_its_lanes_at_once(lanes, scheduler):
+    future = scheduler.submit([work([WAITS, WAITS + "#", plus(3)], ["assert f(1)"])])
+    assert future.cancel()
+    assert (scheduler.load().batches, scheduler.load().waiting) == (0, 0)
+    deadline = time.monotonic() + PATIENCE
+    while scheduler.load().running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert scheduler.load().running == 0
+    assert not lanes.release.is_set()
+
+
 def test_closing_fails_what_is_open_and_takes_nothing_more(scheduler):
     future = scheduler.submit([work([WAITS], ["assert f(1)"])])
     scheduler.close()

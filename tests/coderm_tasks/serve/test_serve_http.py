@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from serve_bench import BODY_BYTES, HELD, MATRIX, TOKEN, item
 from starlette.types import Message
 
+from coderm_tasks.serve.gate import GateRules
+
 JSON = {"Content-Type": "application/json"}
 
 
@@ -110,6 +112,10 @@ def test_without_the_token_nothing_is_told(bench, path, header):
     assert error(reply) == (401, "unauthorized")
     assert reply.headers["WWW-Authenticate"] == "Bearer"
     assert TOKEN not in reply.text
+
+
+def test_what_is_shown_of_the_rules_is_without_the_token():
+    assert TOKEN not in repr(GateRules(token=TOKEN, body_bytes=1))
 
 
 def test_health_needs_no_token(bench):
@@ -271,7 +277,9 @@ def test_a_sandbox_that_fails_is_503_for_its_request_alone(bench):
     reply = bench.post("rewards", {"items": [item(1)]})
     assert error(reply) == (503, "sandbox_failed")
     assert "/secret/path" not in reply.text
+    assert bench.ask("GET", "/health").json()["sandbox"] == "failed"
     assert bench.post("rewards", {"items": [item(1)]}).json()["items"][0]["reward"] == 1.0
+    assert bench.ask("GET", "/health").json()["sandbox"] == "works"
 
 
 def test_an_error_of_our_own_is_500_of_the_same_shape(bench, monkeypatch):
