@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import random
@@ -116,39 +115,32 @@ class Load:
         limits = httpx.Limits(max_connections=2)
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, limits=limits, trust_env=False) as client:
             while not self.ending:
-                case = draw(dice)
-                try:
-                    await self._ask(client, case, dice)
-                except httpx.TransportError as error:
-                    if not (
-                        self.ending
-                        and isinstance(error, httpx.ConnectError | httpx.RemoteProtocolError | httpx.ReadError)
-                    ):
-                        self.tally.wrong.append(f"{case.kind}: {error!r}")
-                    self.tally.refused_at_end += 1
+                await self._ask(client, draw(dice), dice)
 
     async def _ask(self, client: httpx.AsyncClient, case: Case, dice: random.Random) -> None:
         headers = {"Content-Type": case.content_type}
         if case.token:
             headers["Authorization"] = f"Bearer {self.token}"
         while True:
-            asked = time.monotonic()
-            accepted_before_end = not self.ending
-            if case.leaves:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    sent = client.post(case.path, content=case.body, headers=headers)
-                    await asyncio.wait_for(sent, dice.random() / 5)
+            asked, before_end = time.monotonic(), not self.ending
+            sent = client.post(case.path, content=case.body, headers=headers)
+            try:
+                reply = await (asyncio.wait_for(sent, dice.random() / 5) if case.leaves else sent)
+            except asyncio.TimeoutError:
                 self.tally.answered[case.kind] += 1
                 return
-            reply = await client.post(case.path, content=case.body, headers=headers)
-            if reply.status_code == 429:
-                self.tally.retries += 1
-                if self.ending:
-                    return
-                await asyncio.sleep(float(reply.headers["Retry-After"]) * (0.5 + dice.random()))
-                continue
-            self._note(case, reply, time.monotonic() - asked, accepted_before_end)
-            return
+            except httpx.TransportError as error:
+                if before_end:  # it was sent to a service that took requests
+                    self.tally.wrong.append(f"{case.kind}: {error!r}")
+                self.tally.refused_at_end += not before_end
+                return
+            if reply.status_code != 429:
+                self._note(case, reply, time.monotonic() - asked, before_end)
+                return
+            self.tally.retries += 1
+            if self.ending:
+                return
+            await asyncio.sleep(float(reply.headers["Retry-After"]) * (0.5 + dice.random()))
 
     def _note(self, case: Case, reply: httpx.Response, seconds: float, before_end: bool) -> None:
         body = reply.json()
