@@ -18,7 +18,7 @@ from concurrent.futures import Future
 
 from msgspec import Struct
 
-from coderm_tasks.reward.lane import Found, Lane, Work
+from coderm_tasks.reward.lane import Found, Lane, LaneEnded, Work
 from coderm_tasks.reward.ticket import Piece, Ticket
 from executor import ExecutorError, SandboxError
 
@@ -26,8 +26,11 @@ __all__ = ["Load", "Scheduler"]
 
 _log = logging.getLogger(__name__)
 
-_ATTEMPTS = 3
-"""Times a piece is tried, each time in a new lane, before the sandbox is said to have failed."""
+_MOST_FAILURES = 3
+"""Lanes that say they cannot judge a piece, before the sandbox is said to have failed."""
+_MOST_ENDINGS = 12
+"""Lanes that end over a piece without a word, before the same is said. More, as such a lane says nothing against the
+sandbox: the longer a piece takes, the likelier is a lane's end, for whatever reason, to fall on it."""
 _STALLED_S = 2.0
 """Seconds after which a piece no longer counts as running: most take milliseconds."""
 
@@ -248,9 +251,12 @@ class Scheduler:
         ticket = piece.ticket
         if ticket.closed:  # killed because of that, mostly
             return
-        piece.attempts += 1
-        _log.warning("a lane failed (%s), attempt %d of %d", error, piece.attempts, _ATTEMPTS)
-        if piece.attempts < _ATTEMPTS and isinstance(error, ExecutorError):
+        ended = isinstance(error, LaneEnded)
+        piece.endings += ended
+        piece.failures += not ended
+        tried, most = (piece.endings, _MOST_ENDINGS) if ended else (piece.failures, _MOST_FAILURES)
+        _log.warning("a lane failed (%s), attempt %d of %d", error, tried, most)
+        if tried < most and isinstance(error, ExecutorError):
             if not ticket.pending:
                 self._queue.append(ticket)
             ticket.pending.append(piece)

@@ -26,7 +26,10 @@ class Piece(Struct, eq=False):
     """Index of the job in its batch."""
     rows: list[int]
     """Samples with this solution."""
-    attempts: int = 0
+    failures: int = 0
+    """Times that a lane said it could not judge it."""
+    endings: int = 0
+    """Times that a lane ended over it without a word."""
 
     def work(self) -> Work:
         """Return the work on this one solution."""

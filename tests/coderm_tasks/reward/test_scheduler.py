@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from lanes import FakeLane, plus, work
 
-from coderm_tasks.reward.lane import ProcessLane, process_lanes
+from coderm_tasks.reward.lane import LaneEnded, ProcessLane, process_lanes
 from coderm_tasks.reward.scheduler import Scheduler
 from executor import Limits, SandboxError, SandboxMissing
 
@@ -122,6 +122,25 @@ def test_a_sandbox_that_keeps_failing_is_an_error_of_its_batch_alone(scheduler, 
         failing.result(PATIENCE)
     assert scheduler.submit([work([plus(1)], ["assert f(1) == 2"])]).result(PATIENCE)[0].matrix.rows() == ["P"]
     assert (scheduler.load().failed, scheduler.load().batches) == (1, 0)
+
+
+def test_lanes_that_end_without_a_word_are_replaced_for_longer_but_not_for_ever(lanes):
+    class Ending(lanes):
+        ends = 11
+
+        def judge(self, work):
+            if Ending.ends:
+                Ending.ends -= 1
+                raise LaneEnded("killed")
+            return super().judge(work)
+
+    scheduler = Scheduler(Ending, workers=1)
+    assert scheduler.submit([work([plus(1)], ["assert f(1) == 2"])]).result(PATIENCE)[0].matrix.rows() == ["P"]
+    Ending.ends = 100
+    with pytest.raises(LaneEnded):
+        scheduler.submit([work([plus(1)], ["assert f(1) == 2"])]).result(PATIENCE)
+    assert Ending.ends == 88
+    scheduler.close()
 
 
 def test_a_lane_that_cannot_be_made_fails_the_batch(lanes):
