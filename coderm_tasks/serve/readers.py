@@ -24,8 +24,7 @@ _log = logging.getLogger(__name__)
 _ANSWERS: msgspec.msgpack.Decoder[Read] = msgspec.msgpack.Decoder(Read)
 _ATTEMPTS = 4
 """Times a body is read, each time by another process, before it is said to have ended them."""
-_LONGEST_S = 20.0
-"""Seconds that reading one body may take; a full one of ordinary tests takes one."""
+_OVERLOADED = Refused(503, "overloaded", "the deadline came before the request was read: come again")
 
 
 class _Reader:
@@ -68,7 +67,12 @@ class _Reader:
 class Readers:
     """Reads bodies, from any number of threads."""
 
-    def __init__(self, bounds: Bounds, *, count: int) -> None:
+    def __init__(self, bounds: Bounds, *, count: int, longest_s: float = 20.0) -> None:
+        """Args:
+        count: bodies read at the same time.
+        longest_s: seconds that reading one body may take; one full of ordinary tests takes few.
+        """
+        self._longest_s = longest_s
         self._readers = [_Reader(bounds) for _ in range(count)]
         self._free: queue.LifoQueue[_Reader] = queue.LifoQueue()
         for reader in self._readers:
@@ -90,11 +94,11 @@ class Readers:
         reader = self._free.get()
         try:
             for _ in range(_ATTEMPTS):
-                seconds = min(deadline - time.monotonic(), _LONGEST_S)
-                if seconds <= 0 or self._closed:
-                    return Refused(503, "overloaded", "the deadline came before the request was read; try again")
+                left = deadline - time.monotonic()
+                if left <= 0 or self._closed:
+                    return _OVERLOADED
                 try:
-                    found = reader.read(asked, seconds)
+                    found = reader.read(asked, min(left, self._longest_s))
                 except OSError as error:
                     self._replace(reader)
                     _log.warning("a process that reads requests ended (%s)", error)
@@ -102,7 +106,9 @@ class Readers:
                 if found is not None:
                     return found
                 self._replace(reader)
-                return Refused(422, "unreadable", f"its tests took more than {seconds:.0f} s to read")
+                if left < self._longest_s:  # it may have waited for others
+                    return _OVERLOADED
+                return Refused(422, "unreadable", f"its tests took more than {self._longest_s:g} s to read")
             raise SandboxError("the processes that read requests keep ending")
         finally:
             self._free.put(reader)
