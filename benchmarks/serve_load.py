@@ -30,7 +30,6 @@ import psutil
 from serve_requests import Case, draw
 
 QUEUE, BATCH, BODY_MIB = 128, 64, 1
-KILL_EVERY_S = 1.5
 PATIENCE_S = 120.0
 
 
@@ -161,7 +160,7 @@ class Load:
     async def _kill_at_random(self, pid: int) -> None:
         dice = random.Random(self.options.seed)
         while True:
-            await asyncio.sleep(KILL_EVERY_S * 2 * dice.random())
+            await asyncio.sleep(self.options.kill_every * 2 * dice.random())
             victims = await asyncio.to_thread(_killable, pid)
             if victims:
                 what, process = dice.choice(victims)
@@ -240,6 +239,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--chaos", action="store_true", help="kill lanes, workers, boxes and readers at random")
+    parser.add_argument("--kill-every", type=float, default=3, help="seconds between two of them, on average")
     parser.add_argument("--verbose", action="store_true", help="let the service's messages through")
     options = parser.parse_args()
     tally = asyncio.run(Load(options).run())

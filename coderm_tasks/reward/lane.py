@@ -29,18 +29,7 @@ from executor import (
 )
 from executor.inside.frames import pack, read_frame, write_all
 
-__all__ = [
-    "Failed",
-    "Found",
-    "Judged",
-    "Lane",
-    "LaneEnded",
-    "LaneSetup",
-    "ProcessLane",
-    "ReadAs",
-    "Work",
-    "process_lanes",
-]
+__all__ = ["Failed", "Found", "Judged", "Lane", "LaneSetup", "ProcessLane", "ReadAs", "Work", "process_lanes"]
 
 _KINDS: dict[str, type[ExecutorError]] = {kind.__name__: kind for kind in (SandboxMissing, CacheError)}
 
@@ -95,10 +84,6 @@ class Failed(Struct, frozen=True, tag="failed"):
     message: str
 
 
-class LaneEnded(SandboxError):
-    """The lane's process ended without a word: it was killed, by us or by somebody else."""
-
-
 class Lane(Protocol):
     """Does one work at a time."""
 
@@ -139,9 +124,9 @@ class ProcessLane:
             write_all(process.stdin.fileno(), pack(msgspec.msgpack.encode(work)))
             frame = read_frame(process.stdout.fileno())
         except OSError as error:
-            raise LaneEnded(f"a lane of the sandbox ended ({error}); its messages are above") from error
+            raise SandboxError(f"a lane of the sandbox ended ({error}); its messages are above") from error
         if frame is None:
-            raise LaneEnded("a lane of the sandbox ended; its messages are above")
+            raise SandboxError("a lane of the sandbox ended; its messages are above")
         answer = _ANSWERS.decode(frame)
         if isinstance(answer, Failed):
             raise _KINDS.get(answer.kind, SandboxError)(answer.message)

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 
 from msgspec import Struct
 
-from coderm_tasks.reward.lane import Found, Lane, LaneEnded, Work
+from coderm_tasks.reward.lane import Found, Lane, Work
 from coderm_tasks.reward.ticket import Piece, Ticket
 from executor import ExecutorError, SandboxError
 
@@ -26,11 +26,11 @@ __all__ = ["Load", "Scheduler"]
 
 _log = logging.getLogger(__name__)
 
-_MOST_FAILURES = 3
-"""Lanes that say they cannot judge a piece, before the sandbox is said to have failed."""
-_MOST_ENDINGS = 12
-"""Lanes that end over a piece without a word, before the same is said. More, as such a lane says nothing against the
-sandbox: the longer a piece takes, the likelier is a lane's end, for whatever reason, to fall on it."""
+_ATTEMPTS = 3
+"""Times a piece is tried, each time in a new lane, before the sandbox is said to have failed."""
+_ATTEMPTS_BESIDE_OTHERS = 12
+"""The same where other pieces were judged meanwhile: the sandbox works then, and where lanes are killed now and then,
+they are so over the pieces that take longest."""
 _STALLED_S = 2.0
 """Seconds after which a piece no longer counts as running: most take milliseconds."""
 
@@ -83,7 +83,7 @@ class Scheduler:
         """A heap: slots whose lanes have started come first."""
         self._queue: deque[Ticket] = deque()
         self._tickets: set[Ticket] = set()
-        self._replaced = self._failed = 0
+        self._replaced = self._failed = self._judged = 0
         self._closed = False
         self._threads = [
             threading.Thread(target=self._drive, args=(number,), daemon=True, name=f"coderm-lane-{number}")
@@ -223,8 +223,10 @@ class Scheduler:
             with self._changed:
                 if isinstance(found, Exception):
                     self._note_failure(piece, found)
-                elif not piece.ticket.closed:
-                    piece.ticket.take(piece, found)
+                else:
+                    self._judged += 1
+                    if not piece.ticket.closed:
+                        piece.ticket.take(piece, found)
                 heapq.heappush(self._idle, number)
                 self._settle()
                 self._changed.notify_all()
@@ -251,12 +253,12 @@ class Scheduler:
         ticket = piece.ticket
         if ticket.closed:  # killed because of that, mostly
             return
-        ended = isinstance(error, LaneEnded)
-        piece.endings += ended
-        piece.failures += not ended
-        tried, most = (piece.endings, _MOST_ENDINGS) if ended else (piece.failures, _MOST_FAILURES)
-        _log.warning("a lane failed (%s), attempt %d of %d", error, tried, most)
-        if tried < most and isinstance(error, ExecutorError):
+        if piece.failures == 0:
+            piece.judged_before = self._judged
+        piece.failures += 1
+        most = _ATTEMPTS_BESIDE_OTHERS if self._judged > piece.judged_before else _ATTEMPTS
+        _log.warning("a lane failed (%s), attempt %d of %d", error, piece.failures, most)
+        if piece.failures < most and isinstance(error, ExecutorError):
             if not ticket.pending:
                 self._queue.append(ticket)
             ticket.pending.append(piece)

@@ -27,9 +27,9 @@ class Piece(Struct, eq=False):
     rows: list[int]
     """Samples with this solution."""
     failures: int = 0
-    """Times that a lane said it could not judge it."""
-    endings: int = 0
-    """Times that a lane ended over it without a word."""
+    """Lanes that failed over it."""
+    judged_before: int = 0
+    """Pieces that the scheduler had judged when the first of those failed."""
 
     def work(self) -> Work:
         """Return the work on this one solution."""

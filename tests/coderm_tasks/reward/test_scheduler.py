@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from lanes import FakeLane, plus, work
 
-from coderm_tasks.reward.lane import LaneEnded, ProcessLane, process_lanes
+from coderm_tasks.reward.lane import ProcessLane, process_lanes
 from coderm_tasks.reward.scheduler import Scheduler
 from executor import Limits, SandboxError, SandboxMissing
 
@@ -124,22 +124,33 @@ def test_a_sandbox_that_keeps_failing_is_an_error_of_its_batch_alone(scheduler, 
     assert (scheduler.load().failed, scheduler.load().batches) == (1, 0)
 
 
-def test_lanes_that_end_without_a_word_are_replaced_for_longer_but_not_for_ever(lanes):
-    class Ending(lanes):
-        ends = 11
+def test_where_others_are_judged_meanwhile_a_piece_is_tried_for_longer_but_not_for_ever(lanes):
+    class Unlucky(lanes):
+        failing = 0
+        submitted = threading.Event()
 
         def judge(self, work):
-            if Ending.ends:
-                Ending.ends -= 1
-                raise LaneEnded("killed")
+            self.submitted.wait(PATIENCE)
+            if work.job.job_id == "unlucky" and Unlucky.failing:
+                Unlucky.failing -= 1
+                raise SandboxError("killed")
             return super().judge(work)
 
-    scheduler = Scheduler(Ending, workers=1)
-    assert scheduler.submit([work([plus(1)], ["assert f(1) == 2"])]).result(PATIENCE)[0].matrix.rows() == ["P"]
-    Ending.ends = 100
-    with pytest.raises(LaneEnded):
-        scheduler.submit([work([plus(1)], ["assert f(1) == 2"])]).result(PATIENCE)
-    assert Ending.ends == 88
+    scheduler = Scheduler(Unlucky, workers=1, spares=0)
+    others = [plus(number) for number in range(2, 40)]
+    for failing, left in ((11, 0), (100, 88)):
+        Unlucky.failing = failing
+        Unlucky.submitted.clear()
+        unlucky = scheduler.submit([work([plus(1)], ["assert f(1) == 2"], "unlucky")])
+        beside = scheduler.submit([work(others, ["assert f(1) == 2"], "other")])
+        Unlucky.submitted.set()
+        beside.result(PATIENCE)
+        if left:
+            with pytest.raises(SandboxError, match="killed"):
+                unlucky.result(PATIENCE)
+        else:
+            assert unlucky.result(PATIENCE)[0].matrix.rows() == ["P"]
+        assert Unlucky.failing == left
     scheduler.close()
 
 
