@@ -12,7 +12,7 @@ DATA ?= ../shared/data
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results vllm-env test-vllm test-ray matrices difficulty-study
+.PHONY: help demo test load fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results vllm-env test-vllm test-ray matrices difficulty-study
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -91,6 +91,10 @@ difficulty-study: matrices  ## print the tables of docs/difficulty.md
 
 results: $(VENV)/test.stamp  ## write docs/results.md from recorded samples, tests and labels (needs DATA)
 	$(BIN)/python scripts/results.py --data $(DATA) --output docs/results.md
+
+load: $(VENV)/test.stamp  ## 64 clients on a real coderm serve for 5 minutes, every answer checked; again with processes killed
+	$(BIN)/python benchmarks/serve_load.py --seconds 300 --clients 64
+	$(BIN)/python benchmarks/serve_load.py --seconds 300 --clients 64 --chaos
 
 clean:  ## remove what make made
 	rm -rf $(VENV) $(VLLM_VENV) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

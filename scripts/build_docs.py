@@ -21,6 +21,7 @@ VERBS = (
     ("evaluate",),
     ("study",),
     ("compare",),
+    ("serve",),
     ("bundle",),
     ("bundle", "evalplus"),
     ("bundle", "livecodebench"),

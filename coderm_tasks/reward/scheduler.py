@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
 """Times a piece is tried, each time in a new lane, before the sandbox is said to have failed."""
+_ATTEMPTS_BESIDE_OTHERS = 12
+"""The same where other pieces were judged meanwhile: the sandbox works then, and where lanes are killed now and then,
+they are so over the pieces that take longest."""
 _STALLED_S = 2.0
 """Seconds after which a piece no longer counts as running: most take milliseconds."""
 
@@ -80,7 +83,7 @@ class Scheduler:
         """A heap: slots whose lanes have started come first."""
         self._queue: deque[Ticket] = deque()
         self._tickets: set[Ticket] = set()
-        self._replaced = self._failed = 0
+        self._replaced = self._failed = self._judged = 0
         self._closed = False
         self._threads = [
             threading.Thread(target=self._drive, args=(number,), daemon=True, name=f"coderm-lane-{number}")
@@ -94,13 +97,14 @@ class Scheduler:
         """Have the works done; the future gives one result per work, in their order.
 
         At the deadline (by :func:`time.monotonic`) it gives what there is: rows without verdicts are NOT_RUN. Its
-        exception is an :class:`executor.ExecutorError` where the sandbox failed. Cancel it to give up what has not
-        started.
+        exception is an :class:`executor.ExecutorError` where the sandbox failed. Cancel it to give the batch up: what
+        waits is dropped, what runs is killed.
 
         Raises:
             SandboxError: the scheduler is closed.
         """
         ticket = Ticket(works, deadline)
+        ticket.future.add_done_callback(self._give_up)
         with self._changed:
             if self._closed:
                 raise SandboxError("this scheduler is closed; open another")
@@ -141,6 +145,12 @@ class Scheduler:
             slot.inbox.put(None)
         for thread in self._threads:
             thread.join()
+
+    def _give_up(self, future: Future[list[Found]]) -> None:
+        if future.cancelled():
+            with self._changed:
+                self._settle()
+                self._changed.notify_all()
 
     # Under the lock.
 
@@ -213,8 +223,10 @@ class Scheduler:
             with self._changed:
                 if isinstance(found, Exception):
                     self._note_failure(piece, found)
-                elif not piece.ticket.closed:
-                    piece.ticket.take(piece, found)
+                else:
+                    self._judged += 1
+                    if not piece.ticket.closed:
+                        piece.ticket.take(piece, found)
                 heapq.heappush(self._idle, number)
                 self._settle()
                 self._changed.notify_all()
@@ -241,9 +253,12 @@ class Scheduler:
         ticket = piece.ticket
         if ticket.closed:  # killed because of that, mostly
             return
-        piece.attempts += 1
-        _log.warning("a lane failed (%s), attempt %d of %d", error, piece.attempts, _ATTEMPTS)
-        if piece.attempts < _ATTEMPTS and isinstance(error, ExecutorError):
+        if piece.failures == 0:
+            piece.judged_before = self._judged
+        piece.failures += 1
+        most = _ATTEMPTS_BESIDE_OTHERS if self._judged > piece.judged_before else _ATTEMPTS
+        _log.warning("a lane failed (%s), attempt %d of %d", error, piece.failures, most)
+        if piece.failures < most and isinstance(error, ExecutorError):
             if not ticket.pending:
                 self._queue.append(ticket)
             ticket.pending.append(piece)

@@ -15,7 +15,7 @@ from coderm_tasks.reward.lane import Found, ReadAs, Work
 from executor import PassMatrix, RunStats, Verdict
 from executor.purity import sendable
 
-__all__ = ["Piece", "Ticket"]
+__all__ = ["Piece", "Ticket", "sendable_work"]
 
 
 class Piece(Struct, eq=False):
@@ -26,7 +26,10 @@ class Piece(Struct, eq=False):
     """Index of the job in its batch."""
     rows: list[int]
     """Samples with this solution."""
-    attempts: int = 0
+    failures: int = 0
+    """Lanes that failed over it."""
+    judged_before: int = 0
+    """Pieces that the scheduler had judged when the first of those failed."""
 
     def work(self) -> Work:
         """Return the work on this one solution."""
@@ -43,7 +46,7 @@ class Ticket:
         works: may be none, and may have no solutions or no tests.
         deadline: as :func:`time.monotonic` tells time; None: as long as it takes.
         """
-        self.works = [_clean(work) for work in works]
+        self.works = [sendable_work(work) for work in works]
         self.deadline = deadline
         self.future: Future[list[Found]] = Future()
         shapes = [(len(work.job.solutions), len(work.job.tests)) for work in works]
@@ -100,8 +103,8 @@ class Ticket:
         return Found(matrix, self._has_code[number].copy())
 
 
-def _clean(work: Work) -> Work:
-    """Texts that UTF-8 can hold: others do not get past a lane's pipe, and are no programs either."""
+def sendable_work(work: Work) -> Work:
+    """The work with texts that UTF-8 can hold: others do not get past a pipe, and are no programs either."""
     if work.read_as is None:
         solutions, read_as = tuple(map(sendable, work.job.solutions)), None
     else:

@@ -124,6 +124,36 @@ def test_a_sandbox_that_keeps_failing_is_an_error_of_its_batch_alone(scheduler, 
     assert (scheduler.load().failed, scheduler.load().batches) == (1, 0)
 
 
+def test_where_others_are_judged_meanwhile_a_piece_is_tried_for_longer_but_not_for_ever(lanes):
+    class Unlucky(lanes):
+        failing = 0
+        submitted = threading.Event()
+
+        def judge(self, work):
+            self.submitted.wait(PATIENCE)
+            if work.job.job_id == "unlucky" and Unlucky.failing:
+                Unlucky.failing -= 1
+                raise SandboxError("killed")
+            return super().judge(work)
+
+    scheduler = Scheduler(Unlucky, workers=1, spares=0)
+    others = [plus(number) for number in range(2, 40)]
+    for failing, left in ((11, 0), (100, 88)):
+        Unlucky.failing = failing
+        Unlucky.submitted.clear()
+        unlucky = scheduler.submit([work([plus(1)], ["assert f(1) == 2"], "unlucky")])
+        beside = scheduler.submit([work(others, ["assert f(1) == 2"], "other")])
+        Unlucky.submitted.set()
+        beside.result(PATIENCE)
+        if left:
+            with pytest.raises(SandboxError, match="killed"):
+                unlucky.result(PATIENCE)
+        else:
+            assert unlucky.result(PATIENCE)[0].matrix.rows() == ["P"]
+        assert Unlucky.failing == left
+    scheduler.close()
+
+
 def test_a_lane_that_cannot_be_made_fails_the_batch(lanes):
     def missing() -> FakeLane:
         raise SandboxMissing("no bubblewrap here")
@@ -141,6 +171,17 @@ def test_a_cancelled_batch_gives_up_what_has_not_started(lanes):
     assert scheduler.submit([work([plus(1)], ["assert f(1) == 2"])]).result(PATIENCE)[0].matrix.rows() == ["P"]
     assert scheduler.load().waiting == 0
     scheduler.close()
+
+
+def test_a_cancelled_batch_frees_its_lanes_at_once(lanes, scheduler):
+    future = scheduler.submit([work([WAITS, WAITS + "#", plus(3)], ["assert f(1)"])])
+    assert future.cancel()
+    assert (scheduler.load().batches, scheduler.load().waiting) == (0, 0)
+    deadline = time.monotonic() + PATIENCE
+    while scheduler.load().running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert scheduler.load().running == 0
+    assert not lanes.release.is_set()
 
 
 def test_closing_fails_what_is_open_and_takes_nothing_more(scheduler):

@@ -1,0 +1,61 @@
+"""Answers that are no results: one shape for all of them, and every status there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from fastapi import Response
+
+from coderm_tasks.serve.schema import ErrorDetail, ErrorReply
+
+__all__ = ["ERRORS", "RETRY_AFTER_S", "ServeError", "error_reply", "json_reply"]
+
+RETRY_AFTER_S = 1
+"""Seconds after which a client that was sent away may come again."""
+
+ERRORS: Mapping[int, tuple[str, str]] = {
+    400: ("not_json", "The body is no JSON."),
+    401: ("unauthorized", "The token is missing or wrong."),
+    404: ("not_found", "There is nothing at this path."),
+    405: ("method_not_allowed", "This path takes another method."),
+    408: ("slow_body", "The body did not arrive in time."),
+    413: ("too_large", "The body is larger than --max-body-mib."),
+    415: ("unsupported_media_type", "The body is not application/json, or is compressed."),
+    421: ("unknown_host", "Without a token only requests to this machine's own name are answered."),
+    422: ("invalid", "It does not fit: code invalid, too_many, unreadable, invalid_entry_point, unknown_entry_point."),
+    429: ("queue_full", "Too many items are waiting; come again after Retry-After."),
+    500: ("internal", "An error of the service's own."),
+    503: ("sandbox_failed", "No reward is to be had now: code sandbox_failed, draining or overloaded."),
+}  # fmt: skip
+"""Status: the code it mostly has, and what it means."""
+
+
+class ServeError(Exception):
+    """A request cannot be answered with a result."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+
+    def reply(self) -> Response:
+        """The answer."""
+        return error_reply(self.status, self.code, self.message)
+
+
+def error_reply(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Make an answer of the one shape; with Retry-After where coming again may help."""
+    headers = dict(headers or {})
+    if status in (429, 503):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return json_reply(ErrorReply(error=ErrorDetail(code=code, message=message)), status, headers)
+
+
+def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Make an answer of a record."""
+    kept = {"Cache-Control": "no-store", **(headers or {})}
+    return Response(msgspec.json.encode(body), status, headers=kept, media_type="application/json")
