@@ -39,7 +39,7 @@ class Replies(Struct, frozen=True):
     """What one command to a box brought back."""
 
     frames: tuple[bytes, ...]
-    """Bodies of the child's frames, in order. Untrusted."""
+    """Bodies of the child's frames, in order. Untrusted. As many as were asked for, or fewer where it ended."""
     cpu_s: tuple[float, ...]
     """CPU seconds per frame, measured from outside the child."""
     end: str

@@ -93,6 +93,26 @@ threading.Thread(target=flood, daemon=True).start()
 def f(x):
     return 0
 """
+_WHILE_ASKED = """
+import threading
+asked, written, kept = threading.Event(), threading.Event(), []
+
+def write_later():
+    asked.wait()
+    {write}
+    written.set()
+
+def f(x):
+    if x == 1:
+        kept.append(framed(["v", 2]))
+        threading.Thread(target=write_later, daemon=True).start()
+        return 1
+    asked.set()
+    written.wait()
+    return 0
+"""
+_TWO_CALLS = "assert f(1) == 1\nassert f(2) == 2"
+_AT_ONCE = "\ndef f(x):\n    write(framed(['v', 2]) + framed(['v', 2], 1))\n    return 2\n"
 _COLLIDE = """
 def f(x):
     prime = (1 << 61) - 1
@@ -112,10 +132,13 @@ ATTACKS: tuple[Attack, ...] = (
     _source("stopped frames while loading", "\nfor _ in range(9):\n    say(['stopped', 'P'])\ndef f(x):\n    return 0\n"),
     _source("answers before questions, then gone", "\nsay(['ok', {}])\nfor _ in range(9):\n    say(['stopped', 'P'])\nos._exit(0)\n"),
     _source("answers from a thread without end", _EARLY_THREAD),
+    _source("a thread's frame while a question is answered", _WHILE_ASKED.format(write="write(bytes([0, 0, 0, 7]) + b'[\"v\",2]')"), "E", _TWO_CALLS),
+    _source("an answer kept for the next question", _WHILE_ASKED.format(write="write(kept[0])"), "E", _TWO_CALLS),
+    _source("two answers at once to one question", _AT_ONCE, "E"),
     _source("a frame of 4 GiB announced", '\ndef f(x):\n    write(b"\\xff" * 4)\n    return 0\n'),
     _source(
         "a greeting and a frame of 4 GiB in one write",
-        "\nwrite((11).to_bytes(4, 'big') + b'[\"ok\",{}]  ' + b'\\xff' * 4)\ndef f(x):\n    return 0\n",
+        "\nwrite(framed(b'[\"ok\",{}]  ') + b'\\xff' * 4)\ndef f(x):\n    return 0\n",
     ),
     _source("a frame announced and never sent", '\ndef f(x):\n    write((99).to_bytes(4, "big") + b"[")\n    while True:\n        pass\n', "T"),
     _source("a frame cut off by the end", '\ndef f(x):\n    write((99).to_bytes(4, "big") + b"[")\n    os._exit(0)\n', "E"),
