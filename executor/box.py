@@ -61,6 +61,7 @@ class Box:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: int = -1
         self._wall_s = limits.wall_s
+        self._has_child = False
 
     def start(self) -> None:
         """Start the box and wait until its zygote is warm."""
@@ -118,12 +119,15 @@ class Box:
         return self._command(b"C", {"expect": expect, "each": list(cpu_s)}, payload, expect)
 
     def stop_child(self) -> None:
-        """Kill the child, if there is one, and everything else it left in the box."""
-        self._send(pack(b"K"))
+        """Kill the child, if there is one, and everything else it left in the box. Does not wait for that."""
+        if self._has_child:
+            self._has_child = False
+            self._send(pack(b"K"))
 
     def close(self) -> None:
         """End the box and all in it. Idempotent, raises nothing."""
         process, self._process = self._process, None
+        self._has_child = False
         if process is not None:
             process.kill()
             for stream in (process.stdin, process.stdout):
@@ -143,7 +147,9 @@ class Box:
     def _command(self, kind: bytes, header: Mapping[str, Any], payload: bytes, expect: int) -> Replies:
         self._send(pack(kind + pack(json.dumps(header).encode("ascii")) + payload))
         body = self._read(time.monotonic() + expect * self._wall_s + _MARGIN_SECONDS)
-        return self._parse(body, expect)
+        replies = self._parse(body, expect)
+        self._has_child = replies.end == "alive"
+        return replies
 
     def _parse(self, body: bytes, expect: int) -> Replies:
         length = int.from_bytes(body[:HEADER], "big")
@@ -157,7 +163,7 @@ class Box:
             at += size
         if at != len(body) or len(frames) > expect or len(header.cpu) != len(frames):
             raise self._death("an answer whose parts do not add up")
-        if header.end not in _ENDS or (header.end == "alive" and len(frames) != expect):
+        if header.end not in _ENDS or (header.end == "alive") != (len(frames) == expect):
             raise self._death("an answer out of turn")
         return Replies(tuple(frames), tuple(header.cpu), header.end, header.code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -80,6 +81,17 @@ class Sessions:
         self._solutions.close()
         self._judges.close()
         self._loaded = None
+
+    def rest(self) -> None:
+        """End the processes that still live in the boxes, of which nothing will be asked any more.
+
+        A thread that a solution has left running would otherwise go on until the next job, however far off that is.
+        Raises nothing: a box that has failed is found by whoever needs it next.
+        """
+        self._loaded = None
+        for box in (self._solutions, self._judges):
+            with contextlib.suppress(BoxDied):
+                box.stop_child()
 
     def stream(
         self,
