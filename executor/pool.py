@@ -37,7 +37,7 @@ class LocalExecutor:
             SandboxMissing: the sandbox cannot run on this machine.
         """
         if workers < 0:
-            raise LimitsError(f"workers is {workers}: expected at least 1, or 0 for one per core")
+            raise LimitsError(f"workers is {workers}: expected at least 1, or 0 for one per core", "workers")
         self.limits = limits or Limits()
         self.workers = workers or len(os.sched_getaffinity(0))
         self._crew = Crew(self.workers, Setup(box_plan(), self.limits))
