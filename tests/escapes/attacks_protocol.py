@@ -14,7 +14,7 @@ BOTH = (LIFTED, SPLIT)
 
 
 def _says(name: str, *frames: str, expected: str = NEVER_PASS, test: str = "assert f(1) == 2") -> Attack:
-    lines = "".join(f"    say({frame})\n" for frame in frames)
+    lines = "".join(f"    instead({frame})\n" for frame in frames)
     source = f"{TALK}\ndef f(x):\n{lines}    return 0\n"
     return Attack(name=name, kind="protocol", solution=source, expected=expected, test=test)
 
@@ -116,7 +116,7 @@ _AT_ONCE = "\ndef f(x):\n    write(framed(['v', 2]) + framed(['v', 2], 1))\n    
 _COLLIDE = """
 def f(x):
     prime = (1 << 61) - 1
-    say(["v", {"s": [{"i": hex(prime * (k + 9))} for k in range(60000)]}])
+    instead(["v", {"s": [{"i": hex(prime * (k + 9))} for k in range(60000)]}])
 """
 
 ATTACKS: tuple[Attack, ...] = (
@@ -150,7 +150,7 @@ ATTACKS: tuple[Attack, ...] = (
     _source("the reading end closed", "\nos.close(3)\ndef f(x):\n    return 0\n"),
     _source("the pipes crossed", "\ndef f(x):\n    os.dup2(3, 4)\n    return 0\n"),
     _source("the requests read away", "\ndef f(x):\n    os.set_blocking(3, False)\n    return 0\n"),
-    _source("the pipe grown and filled", "\nimport fcntl\ndef f(x):\n    fcntl.fcntl(4, 1031, 1 << 20)\n    say(['v', 'x' * (3 << 20)])\n"),
+    _source("the pipe grown and filled", "\nimport fcntl\ndef f(x):\n    fcntl.fcntl(4, 1031, 1 << 20)\n    instead(['v', 'x' * (3 << 20)])\n"),
     _source("a set of equal hashes", _COLLIDE),
     _greets("exports that are no names", '{"functions": [1, [], None], "classes": 7, "modules": []}', "assert f(1) == 2"),
     _greets("exports of the test's own tools as functions",

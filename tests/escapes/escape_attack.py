@@ -89,5 +89,12 @@ def framed(body, ahead=0):
 def say(body, descriptor=4):
     write(framed(body), descriptor)
     link_of_this_process().number += descriptor == 4
+
+def instead(body):
+    write(framed(body))
+    names = type(link_of_this_process()).send.__globals__
+    honest = names["write_all"]
+    names["write_all"] = lambda *own: names.update(write_all=honest)
 """
-"""Helpers of solutions that write to the pipe they answer on, as if it were the answer that is due."""
+"""Helpers of solutions that write to the pipe they answer on, as if it were the answer that is due (``say``), and with
+their own answer to the call left out (``instead``): what they wrote is then what the host reads."""
