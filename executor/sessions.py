@@ -17,6 +17,7 @@ from executor.classify import end_letter, load_failure, verdict_of
 from executor.errors import BoxDied, SandboxError
 from executor.inside.judge import ANSWER, STOPPED
 from executor.inside.unit import PRELUDE
+from executor.inside.waiting import longest_s
 from executor.lift import Program
 from executor.model import Limits
 from executor.policy import BoxPlan
@@ -25,8 +26,8 @@ from executor.purity import defined_names
 __all__ = ["Answer", "Sessions"]
 
 _log = logging.getLogger(__name__)
-_IDLE_FACTOR = 10
-"""A conversation may be idle for this many times the CPU time it used, beside its wall limit: machines are loaded."""
+_WALL_LIMITS = 3
+"""A test and the solution it talks to may sleep for this many wall limits between them."""
 SAFE_MODULES = frozenset(
     """
     bisect cmath collections copy datetime decimal fractions functools heapq itertools json math operator random re
@@ -258,11 +259,11 @@ class Sessions:
     def _converse(self, judge: Replies, limits: Limits) -> str:
         """Carry the judge's calls to the solution and its answers back, until the verdict."""
         judge_cpu = solution_cpu = 0.0
-        deadline = time.monotonic() + 3 * limits.wall_s
+        began = time.monotonic()
         while judge.frames:
             judge_cpu += sum(judge.cpu_s)
             busy = judge_cpu + solution_cpu
-            overdue = time.monotonic() > deadline + _IDLE_FACTOR * busy
+            overdue = time.monotonic() - began > longest_s(_WALL_LIMITS * limits.wall_s, busy)
             if overdue or max(judge_cpu, solution_cpu) > limits.cpu_s:
                 self._judges.stop_child()
                 return "T"

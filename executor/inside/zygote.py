@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from . import frames, lockdown
+from .waiting import longest_s
 
 __all__ = ["main"]
 
@@ -42,8 +43,8 @@ _GRACE_S = 0.05
 _FILL = 0xA5
 _FLOOD_FACTOR = 16
 """The frames of one answer may together be this many times as large as a single one."""
-_IDLE_FACTOR = 10
-"""A child may be idle for two wall limits plus this many times the CPU time it used: a loaded machine is slow too."""
+_WALL_LIMITS = 2
+"""A child may sleep for this many wall limits in all while it answers one request, however many frames that takes."""
 _ROLES = ("judge", "shared", "solution")
 
 
@@ -181,14 +182,13 @@ def _gather(child: _Child, expect: int, request: bytes, each: list[float]) -> tu
     started, cpu_started, total = wall_mark, child.cpu_mark, 0
     while len(bodies) < expect and end == "alive":
         cpu_limit = each[len(bodies)] if each else child.cpu_limit
-        cpu_left = cpu_limit - (child.cpu() - child.cpu_mark)
-        # Idle time counts, not time for which others held the processor.
-        wall_left = child.wall_limit + (_IDLE_FACTOR + 1) * (child.cpu() - child.cpu_mark)
-        wall_left -= time.monotonic() - wall_mark
-        cpu_all = child.cpu() - cpu_started
-        idle = time.monotonic() - started - cpu_all
-        if idle > 2 * child.wall_limit + _IDLE_FACTOR * cpu_all:
-            wall_left = 0.0
+        cpu, now = child.cpu(), time.monotonic()
+        cpu_left = cpu_limit - (cpu - child.cpu_mark)
+        # Idle time counts, not time for which others held the processor: of the frame, and of the request.
+        wall_left = min(
+            longest_s(child.wall_limit, cpu - child.cpu_mark) - (now - wall_mark),
+            longest_s(_WALL_LIMITS * child.wall_limit, cpu - cpu_started) - (now - started),
+        )
         if cpu_left <= 0 or wall_left <= 0:
             end = "cpu" if cpu_left <= 0 else "wall"
             break
@@ -210,9 +210,9 @@ def _gather(child: _Child, expect: int, request: bytes, each: list[float]) -> tu
                 break
             end = _cut(child, bodies, expect) or end
             if len(bodies) > before:
-                now = child.cpu()
-                cpus += [(now - child.cpu_mark) / (len(bodies) - before)] * (len(bodies) - before)
-                child.cpu_mark, wall_mark = now, time.monotonic()
+                used = child.cpu()
+                cpus += [(used - child.cpu_mark) / (len(bodies) - before)] * (len(bodies) - before)
+                child.cpu_mark, wall_mark = used, time.monotonic()
             total += len(data)
             if len(child.buffer) > child.flood or total > child.flood_total:
                 end = "flood"
