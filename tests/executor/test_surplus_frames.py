@@ -134,3 +134,24 @@ def test_whoever_answers_the_last_call_twice_has_not_answered_it() -> None:
     assert matrix.rows() == ["E"]
     assert [len(row) for row in outputs.outcomes] == [2]
     assert {outcome.verdict.value for outcome in outputs.outcomes[0] if outcome.verdict} == {"E"}
+
+
+def test_a_flood_beside_the_last_answer_is_one_answer_too_few_and_none_too_many() -> None:
+    flood = """
+import fcntl
+def f(x):
+    if x == 2:
+        fcntl.fcntl(4, 1031, 1 << 20)  # F_SETPIPE_SZ: all of it in one read
+        os.write(4, answer(b'["v",2]') + b"x" * 200_000)
+        time.sleep(600)
+    return x
+"""
+    job = CallJob(
+        job_id="j", entry_point="f", solutions=(TALK + flood,), calls=(Call((1,)), Call((2,))), expected=(1, 2)
+    )
+    with open_executor(workers=1, limits=Limits(output_kb=1)) as executor:
+        (outputs,) = executor.call([job])
+    first, second = outputs.outcomes[0]
+    assert first.value == 1
+    assert second.verdict is not None
+    assert second.verdict.value == "R"
