@@ -17,6 +17,7 @@ from msgspec import Struct
 from executor.bwrap import seccomp_program
 from executor.errors import BoxDied
 from executor.inside.frames import HEADER, pack
+from executor.inside.waiting import longest_s
 from executor.model import Limits
 from executor.policy import BoxPlan, box_argv
 
@@ -24,6 +25,8 @@ __all__ = ["Box", "Replies"]
 
 _START_SECONDS = 60.0
 _MARGIN_SECONDS = 10.0
+_WALL_LIMITS = 2
+"""As many as the zygote lets a child sleep for: it is the zygote that ends a child, and the box is dead only later."""
 _LARGEST_ANSWER = 1 << 28
 _ENDS = frozenset({"alive", "exit", "signal", "closed", "cpu", "wall", "flood", "garbled"})
 
@@ -39,7 +42,7 @@ class Replies(Struct, frozen=True):
     """What one command to a box brought back."""
 
     frames: tuple[bytes, ...]
-    """Bodies of the child's frames, in order. Untrusted."""
+    """Bodies of the child's frames, in order. Untrusted. As many as were asked for, or fewer where it ended."""
     cpu_s: tuple[float, ...]
     """CPU seconds per frame, measured from outside the child."""
     end: str
@@ -60,7 +63,8 @@ class Box:
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: int = -1
-        self._wall_s = limits.wall_s
+        self._child_limits = limits
+        self._has_child = False
 
     def start(self) -> None:
         """Start the box and wait until its zygote is warm."""
@@ -101,7 +105,7 @@ class Box:
         ``cpu_s``: CPU seconds for each frame; empty: those of the limits.
         """
         limits = limits or self._limits
-        self._wall_s = limits.wall_s
+        self._child_limits = limits
         header = {
             "role": role,
             "expect": expect,
@@ -111,19 +115,22 @@ class Box:
             "memory_mb": limits.memory_mb,
             "limit": limits.output_kb * 1024,
         }
-        return self._command(b"S", header, payload, expect)
+        return self._command(b"S", header, payload, expect, cpu_s)
 
     def ask(self, payload: bytes, expect: int = 1, cpu_s: Sequence[float] = ()) -> Replies:
         """Pass one frame to the child and take ``expect`` frames from it. ``cpu_s`` as in :meth:`start_child`."""
-        return self._command(b"C", {"expect": expect, "each": list(cpu_s)}, payload, expect)
+        return self._command(b"C", {"expect": expect, "each": list(cpu_s)}, payload, expect, cpu_s)
 
     def stop_child(self) -> None:
-        """Kill the child, if there is one, and everything else it left in the box."""
-        self._send(pack(b"K"))
+        """Kill the child, if there is one, and everything else it left in the box. Does not wait for that."""
+        if self._has_child:
+            self._has_child = False
+            self._send(pack(b"K"))
 
     def close(self) -> None:
         """End the box and all in it. Idempotent, raises nothing."""
         process, self._process = self._process, None
+        self._has_child = False
         if process is not None:
             process.kill()
             for stream in (process.stdin, process.stdout):
@@ -140,10 +147,17 @@ class Box:
         """Process id of bubblewrap on the host; None while the box is down."""
         return None if self._process is None else self._process.pid
 
-    def _command(self, kind: bytes, header: Mapping[str, Any], payload: bytes, expect: int) -> Replies:
+    def _command(
+        self, kind: bytes, header: Mapping[str, Any], payload: bytes, expect: int, cpu_s: Sequence[float]
+    ) -> Replies:
         self._send(pack(kind + pack(json.dumps(header).encode("ascii")) + payload))
-        body = self._read(time.monotonic() + expect * self._wall_s + _MARGIN_SECONDS)
-        return self._parse(body, expect)
+        limits = self._child_limits
+        most_cpu_s = sum(cpu_s) if cpu_s else expect * limits.cpu_s
+        longest = longest_s(_WALL_LIMITS * limits.wall_s, most_cpu_s)
+        body = self._read(time.monotonic() + longest + _MARGIN_SECONDS)
+        replies = self._parse(body, expect)
+        self._has_child = replies.end == "alive"
+        return replies
 
     def _parse(self, body: bytes, expect: int) -> Replies:
         length = int.from_bytes(body[:HEADER], "big")
@@ -157,7 +171,7 @@ class Box:
             at += size
         if at != len(body) or len(frames) > expect or len(header.cpu) != len(frames):
             raise self._death("an answer whose parts do not add up")
-        if header.end not in _ENDS or (header.end == "alive" and len(frames) != expect):
+        if header.end not in _ENDS or (header.end == "alive") != (len(frames) == expect):
             raise self._death("an answer out of turn")
         return Replies(tuple(frames), tuple(header.cpu), header.end, header.code)
 
@@ -166,7 +180,7 @@ class Box:
         assert process.stdin is not None
         descriptor = process.stdin.fileno()
         os.set_blocking(descriptor, False)
-        deadline = time.monotonic() + self._wall_s + _MARGIN_SECONDS
+        deadline = time.monotonic() + self._child_limits.wall_s + _MARGIN_SECONDS
         view = memoryview(data)
         while view:
             left = deadline - time.monotonic()

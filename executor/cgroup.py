@@ -3,6 +3,10 @@
 The limits of single processes (:mod:`executor.inside.lockdown`) hold everywhere; a group also bounds what several
 processes of a box, and kernel memory on their behalf, may take in sum. Both hierarchies are used: version 2 where the
 parent hands its controllers down (systemd's ``Delegate=yes``), version 1 where we may write to it (root, mostly).
+
+Several containers may share a hierarchy, each with process ids of its own. A group is therefore named after the
+namespace of process ids and the process of the engine that made it, ``coderm-<namespace>-<pid>-<worker>``: no two
+engines make the same one, and no engine takes the group of another container's for that of a dead one.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 from msgspec import Struct
 
@@ -109,7 +114,7 @@ class WorkerGroup:
         """Make a group in each home, as far as that can be done."""
         folders = []
         for home in homes:
-            folder = home.folder / f"{_PREFIX}{os.getpid()}-{name}"
+            folder = home.folder / f"{_own_prefix()}{os.getpid()}-{name}"
             try:
                 folder.mkdir()
                 for field, file in home.files.items():
@@ -141,17 +146,26 @@ class WorkerGroup:
 
 
 def remove_leftovers(homes: list[GroupHome]) -> None:
-    """Remove the empty groups of engines that were killed."""
+    """Remove the empty groups of engines that were killed, of this namespace of process ids alone."""
     for home in homes:
         for folder, pid in _groups_in(home.folder):
             if not Path(f"/proc/{pid}").exists():
                 _removed(folder)
 
 
+def _own_prefix() -> str:
+    try:
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:  # no /proc, or one that hides it: nobody's groups are ours to remove then
+        return f"{_PREFIX}{uuid4().hex}-"
+    return f"{_PREFIX}{namespace}-"
+
+
 def _groups_in(folder: Path) -> Iterator[tuple[Path, int]]:
     with contextlib.suppress(OSError):
-        for path in sorted(folder.glob(f"{_PREFIX}*-*")):
-            pid = path.name[len(_PREFIX) :].split("-")[0]
+        prefix = _own_prefix()
+        for path in sorted(folder.glob(f"{prefix}*-*")):
+            pid = path.name[len(prefix) :].split("-")[0]
             if pid.isdigit():
                 yield path, int(pid)
 

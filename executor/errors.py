@@ -47,7 +47,15 @@ class ClusterError(ExecutorError):
 
 
 class LimitsError(ExecutorError, ValueError):
-    """A limit is out of its range."""
+    """A limit is out of its range.
+
+    ``limit``: its name, as :class:`executor.Limits` or :func:`executor.open_executor` call it; empty where the message
+    is about something else. For callers whose users know the limit by another name.
+    """
+
+    def __init__(self, message: str, limit: str = "") -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class CacheError(ExecutorError):

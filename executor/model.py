@@ -73,7 +73,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 def _check(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise LimitsError(f"limit {name} is {value}: expected a value from {low} to {high}")
+        raise LimitsError(f"limit {name} is {value}: expected a value from {low} to {high}", name)
 
 
 class CellJob(Struct, frozen=True, kw_only=True):

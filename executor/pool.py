@@ -170,7 +170,7 @@ def require_engine(engine: str = "local", ray_address: str | None = None) -> Non
 def check_workers(workers: int) -> None:
     """Raises LimitsError where the number is negative."""
     if workers < 0:
-        raise LimitsError(f"workers is {workers}: expected at least 1, or 0 for one per core")
+        raise LimitsError(f"workers is {workers}: expected at least 1, or 0 for one per core", "workers")
 
 
 def _check_engine(engine: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -16,6 +17,7 @@ from executor.classify import end_letter, load_failure, verdict_of
 from executor.errors import BoxDied, SandboxError
 from executor.inside.judge import ANSWER, STOPPED
 from executor.inside.unit import PRELUDE
+from executor.inside.waiting import longest_s
 from executor.lift import Program
 from executor.model import Limits
 from executor.policy import BoxPlan
@@ -24,8 +26,8 @@ from executor.purity import defined_names
 __all__ = ["Answer", "Sessions"]
 
 _log = logging.getLogger(__name__)
-_IDLE_FACTOR = 10
-"""A conversation may be idle for this many times the CPU time it used, beside its wall limit: machines are loaded."""
+_WALL_LIMITS = 3
+"""A test and the solution it talks to may sleep for this many wall limits between them."""
 SAFE_MODULES = frozenset(
     """
     bisect cmath collections copy datetime decimal fractions functools heapq itertools json math operator random re
@@ -80,6 +82,17 @@ class Sessions:
         self._solutions.close()
         self._judges.close()
         self._loaded = None
+
+    def rest(self) -> None:
+        """End the processes that still live in the boxes, of which nothing will be asked any more.
+
+        A thread that a solution has left running would otherwise go on until the next job, however far off that is.
+        Raises nothing: a box that has failed is found by whoever needs it next.
+        """
+        self._loaded = None
+        for box in (self._solutions, self._judges):
+            with contextlib.suppress(BoxDied):
+                box.stop_child()
 
     def stream(
         self,
@@ -246,11 +259,11 @@ class Sessions:
     def _converse(self, judge: Replies, limits: Limits) -> str:
         """Carry the judge's calls to the solution and its answers back, until the verdict."""
         judge_cpu = solution_cpu = 0.0
-        deadline = time.monotonic() + 3 * limits.wall_s
+        began = time.monotonic()
         while judge.frames:
             judge_cpu += sum(judge.cpu_s)
             busy = judge_cpu + solution_cpu
-            overdue = time.monotonic() > deadline + _IDLE_FACTOR * busy
+            overdue = time.monotonic() - began > longest_s(_WALL_LIMITS * limits.wall_s, busy)
             if overdue or max(judge_cpu, solution_cpu) > limits.cpu_s:
                 self._judges.stop_child()
                 return "T"

@@ -55,7 +55,9 @@ def main() -> None:
     cells, calls = CellRunner(sessions, setup.limits), CallRunner(sessions, setup.limits)
     try:
         while (frame := read_frame(0)) is not None:
-            write_all(1, pack(msgspec.msgpack.encode(_serve(cells, calls, _REQUESTS.decode(frame)))))
+            response = _serve(cells, calls, _REQUESTS.decode(frame))
+            sessions.rest()
+            write_all(1, pack(msgspec.msgpack.encode(response)))
     finally:
         sessions.close()
 

@@ -85,9 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error))
     except Exception as error:
         # Imported late: they bring numpy, which `coderm --help` should not wait for.
+        from coderm_tasks.cli.limit_flags import in_flags
         from difficulty.errors import DifficultyError
-        from executor.errors import ExecutorError
+        from executor.errors import ExecutorError, LimitsError
 
+        if isinstance(error, LimitsError):
+            return _complain(in_flags(error))
         if not isinstance(error, (DifficultyError, ExecutorError)):
             raise
         return _complain(str(error))

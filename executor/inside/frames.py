@@ -1,12 +1,17 @@
-"""Length-prefixed frames on a pipe: four bytes, big-endian, then the body."""
+"""Length-prefixed frames on a pipe: four bytes, big-endian, then the body.
+
+What travels between the zygote and its child starts with a number as well (:class:`Link`).
+"""
 
 from __future__ import annotations
 
 import os
 
-__all__ = ["HEADER", "pack", "read_frame", "write_all"]
+__all__ = ["HEADER", "NUMBER", "Link", "pack", "read_frame", "write_all"]
 
 HEADER = 4
+NUMBER = 8
+"""Bytes of the number that a child's frames start with."""
 
 
 def pack(body: bytes) -> bytes:
@@ -38,3 +43,28 @@ def read_frame(descriptor: int) -> bytes | None:
     if head is None:
         return None
     return _read_exactly(descriptor, int.from_bytes(head, "big"))
+
+
+class Link:
+    """A child's end of its pipes: requests come in on descriptor 3, answers go out on descriptor 4.
+
+    Each request brings a number that nobody could foresee, and its answers count up from there. A frame that was not
+    asked for, or comes late, is thereby told from an answer to what is asked now.
+    """
+
+    def __init__(self, number: int) -> None:
+        """``number``: that of the first answer, which no request asks for."""
+        self.number = number
+
+    def send(self, body: bytes) -> None:
+        """Write the next answer."""
+        write_all(4, pack(self.number.to_bytes(NUMBER, "big") + body))
+        self.number += 1
+
+    def receive(self) -> bytes | None:
+        """Return the next request, or None where there will be none."""
+        frame = read_frame(3)
+        if frame is None:
+            return None
+        self.number = int.from_bytes(frame[:NUMBER], "big")
+        return frame[NUMBER:]

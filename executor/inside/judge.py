@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import wire
-from .frames import pack, read_frame, write_all
+from .frames import Link
 from .unit import PRELUDE, run_test
 
 __all__ = ["ANSWER", "STOPPED", "serve"]
@@ -32,7 +32,8 @@ class _Stopped(BaseException):
 class _Session:
     """The proxies' link to the solution."""
 
-    def __init__(self) -> None:
+    def __init__(self, link: Link) -> None:
+        self._link = link
         self.calls = 0
         self.letter: str | None = None
 
@@ -43,8 +44,8 @@ class _Session:
         if not (wire.is_plain(args) and wire.is_plain(kwargs)):
             self._stop("shared")
         request = ["call", function, wire.encode(args), wire.encode(kwargs)]
-        write_all(4, pack(json.dumps(request, separators=(",", ":")).encode("ascii")))
-        frame = read_frame(3)
+        self._link.send(json.dumps(request, separators=(",", ":")).encode("ascii"))
+        frame = self._link.receive()
         if frame is None:
             self._stop("E")
         # The host's envelope: its own word that the solution stopped, or a frame that the solution wrote.
@@ -131,13 +132,13 @@ def _namespace(task: dict[str, Any], session: _Session) -> dict[str, Any]:
     return namespace
 
 
-def serve(payload: bytes) -> None:
+def serve(payload: bytes, link: Link) -> None:
     """Role ``judge``. Payload: JSON with the test, the entry point, the context, further names of the solution."""
     task = json.loads(payload)
-    session = _Session()
+    session = _Session(link)
     letter = run_test(task["test"], _namespace(task, session))
     if session.letter is not None:
         letter = session.letter
     elif letter == "P" and not session.calls:
         letter = "I"
-    write_all(4, pack(json.dumps(["verdict", letter, session.calls]).encode("ascii")))
+    link.send(json.dumps(["verdict", letter, session.calls]).encode("ascii"))

@@ -9,14 +9,14 @@ import functools
 import json
 from typing import Any
 
-from .frames import pack, write_all
+from .frames import Link
 from .solution import load
 from .unit import PRELUDE, letter_of, run_test
 
 __all__ = ["counted", "serve"]
 
 
-def serve(payload: bytes) -> None:
+def serve(payload: bytes, link: Link) -> None:
     """Role ``shared``. Payload: JSON with the solution's source, the entry point, the context and the test."""
     task = json.loads(payload)
     entry_point = task["entry_point"]
@@ -33,7 +33,7 @@ def serve(payload: bytes) -> None:
         letter = run_test(task["test"], namespace)
     if letter == "P" and not calls:
         letter = "I"
-    write_all(4, pack(json.dumps(["verdict", letter, len(calls)]).encode("ascii")))
+    link.send(json.dumps(["verdict", letter, len(calls)]).encode("ascii"))
 
 
 def counted(target: Any, calls: list[None]) -> Any:

@@ -1,6 +1,7 @@
 """The solution's process: load the source once, answer calls with plain data.
 
-It holds two descriptors: requests to read (3) and replies to write (4). No verdict travels on either.
+It holds two descriptors: requests to read (3) and replies to write (4), see :class:`frames.Link`. No verdict travels
+on either.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import types
 from typing import Any
 
 from . import wire
-from .frames import pack, read_frame, write_all
+from .frames import Link
 
 __all__ = ["load", "serve"]
 
@@ -107,20 +108,20 @@ def _dump(reply: list[Any], limit: int) -> bytes:
     return text.encode("ascii")
 
 
-def serve(payload: bytes) -> None:
+def serve(payload: bytes, link: Link) -> None:
     """Role ``solution``. Payload: JSON with source, entry point, calls known beforehand, limit of a reply's bytes."""
     task = json.loads(payload)
     entry_point, limit = task["entry_point"], task["limit"]
     try:
         module = load(task["source"])
     except BaseException as error:
-        write_all(4, pack(_dump(_failure(error), limit)))
+        link.send(_dump(_failure(error), limit))
         return
-    write_all(4, pack(_dump(["ok", exports(module)], limit)))
+    link.send(_dump(["ok", exports(module)], limit))
     for call in task["calls"]:
-        write_all(4, pack(_dump(answer(module, entry_point, call), limit)))
-    while (frame := read_frame(3)) is not None:
+        link.send(_dump(answer(module, entry_point, call), limit))
+    while (frame := link.receive()) is not None:
         request = json.loads(frame)
         # One call, which starts with its function's name, or a list of them.
         for call in request if type(request[0]) is list else (request,):
-            write_all(4, pack(_dump(answer(module, entry_point, call), limit)))
+            link.send(_dump(answer(module, entry_point, call), limit))

@@ -8,8 +8,11 @@ Commands on descriptor 0, answers on descriptor 1, each a frame (:mod:`frames`):
 - ``K``: end the child. Not answered.
 
 An answer is a JSON header ``{"end", "code", "cpu", "sizes"}`` and the frames' bodies, one after the other.
+The answer of a child that ended lacks at least one frame: a child that wrote more than it was asked for has, by that,
+not answered what was asked last.
+
 ``end``: ``alive``, ``exit``, ``signal``, ``closed`` (it lives, but closed its pipe), ``cpu``, ``wall``, ``flood``,
-``garbled`` (it wrote without being asked), or ``astray`` (there was no child to ask).
+``garbled`` (it wrote what it was not asked for), or ``astray`` (there was no child to ask).
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from . import frames, lockdown
+from .waiting import longest_s
 
 __all__ = ["main"]
 
@@ -39,16 +43,18 @@ _GRACE_S = 0.05
 _FILL = 0xA5
 _FLOOD_FACTOR = 16
 """The frames of one answer may together be this many times as large as a single one."""
-_IDLE_FACTOR = 10
-"""A child may be idle for two wall limits plus this many times the CPU time it used: a loaded machine is slow too."""
+_WALL_LIMITS = 2
+"""A child may sleep for this many wall limits in all while it answers one request, however many frames that takes."""
 _ROLES = ("judge", "shared", "solution")
 
 
 class _Child:
     """The child there is now: its pid, pipes and clocks."""
 
-    def __init__(self, pid: int, requests: int, replies: int, header: dict[str, Any]) -> None:
+    def __init__(self, pid: int, requests: int, replies: int, number: int, header: dict[str, Any]) -> None:
         self.pid = pid
+        self.number = number
+        """Of the frame that is due (:class:`frames.Link`)."""
         self.requests = requests
         self.replies = replies
         self.cpu_limit = header["cpu_s"]
@@ -65,6 +71,11 @@ class _Child:
             return time.clock_gettime(self.clock)
         except OSError:  # it is dead already
             return self.cpu_mark
+
+    def request(self, payload: bytes) -> bytes:
+        """Return the frame that asks the child for something, under a number of its own."""
+        self.number = _unforeseen()
+        return frames.pack(self.number.to_bytes(frames.NUMBER, "big") + payload)
 
     def end(self, grace_s: float = 0.0) -> tuple[str, int]:
         """Kill and reap the child and whatever else lives in this box. Returns (end, code).
@@ -84,6 +95,11 @@ class _Child:
         if os.WIFSIGNALED(status):
             return "signal", os.WTERMSIG(status)
         return "exit", os.WEXITSTATUS(status)
+
+
+def _unforeseen() -> int:
+    """A number to count frames from: one byte short of their field, which they therefore never overflow."""
+    return int.from_bytes(os.urandom(frames.NUMBER - 1), "big")
 
 
 def _wait(pid: int, seconds: float) -> int | None:
@@ -109,33 +125,40 @@ def _sweep() -> None:
 def _fork(header: dict[str, Any], payload: bytes, null: int, cell_filter: lockdown.CellFilter) -> _Child:
     request_read, request_write = os.pipe()
     reply_read, reply_write = os.pipe()
+    number = _unforeseen()
     pid = os.fork()
     if pid == 0:
         status = 70
         try:
             lockdown.enter(request_read, reply_write, null, header["memory_mb"], cell_filter)
-            sys.modules[f"{__package__}.{header['role']}"].serve(payload)
+            sys.modules[f"{__package__}.{header['role']}"].serve(payload, frames.Link(number))
             status = 0
         finally:
             os._exit(status)
     os.close(request_read)
     os.close(reply_write)
     os.set_blocking(request_write, False)
-    return _Child(pid, request_write, reply_read, header)
+    return _Child(pid, request_write, reply_read, number, header)
 
 
-def _cut(child: _Child, bodies: list[bytes], expect: int) -> bool:
-    """Move whole frames from the child's buffer to ``bodies``. Returns False where the stream makes no sense."""
+def _cut(child: _Child, bodies: list[bytes], expect: int) -> str:
+    """Move whole frames from the child's buffer to ``bodies``. Returns how the child ends by what it wrote, or ""."""
     buffer = child.buffer
     while len(bodies) < expect and len(buffer) >= frames.HEADER:
         size = int.from_bytes(buffer[: frames.HEADER], "big")
         if size > child.flood:
-            return False
-        if len(buffer) < frames.HEADER + size:
+            return "flood"
+        stop = frames.HEADER + size
+        if len(buffer) < stop:
             break
-        bodies.append(bytes(buffer[frames.HEADER : frames.HEADER + size]))
-        del buffer[: frames.HEADER + size]
-    return True
+        start = frames.HEADER + frames.NUMBER
+        if size < frames.NUMBER or int.from_bytes(buffer[frames.HEADER : start], "big") != child.number:
+            return "garbled"
+        child.number += 1
+        bodies.append(bytes(buffer[start:stop]))
+        del buffer[:stop]
+    # More than was asked for, in one read with the last of it.
+    return "garbled" if buffer and len(bodies) == expect else ""
 
 
 def _gather(child: _Child, expect: int, request: bytes, each: list[float]) -> tuple[dict[str, Any], list[bytes]]:
@@ -159,14 +182,13 @@ def _gather(child: _Child, expect: int, request: bytes, each: list[float]) -> tu
     started, cpu_started, total = wall_mark, child.cpu_mark, 0
     while len(bodies) < expect and end == "alive":
         cpu_limit = each[len(bodies)] if each else child.cpu_limit
-        cpu_left = cpu_limit - (child.cpu() - child.cpu_mark)
-        # Idle time counts, not time for which others held the processor.
-        wall_left = child.wall_limit + (_IDLE_FACTOR + 1) * (child.cpu() - child.cpu_mark)
-        wall_left -= time.monotonic() - wall_mark
-        cpu_all = child.cpu() - cpu_started
-        idle = time.monotonic() - started - cpu_all
-        if idle > 2 * child.wall_limit + _IDLE_FACTOR * cpu_all:
-            wall_left = 0.0
+        cpu, now = child.cpu(), time.monotonic()
+        cpu_left = cpu_limit - (cpu - child.cpu_mark)
+        # Idle time counts, not time for which others held the processor: of the frame, and of the request.
+        wall_left = min(
+            longest_s(child.wall_limit, cpu - child.cpu_mark) - (now - wall_mark),
+            longest_s(_WALL_LIMITS * child.wall_limit, cpu - cpu_started) - (now - started),
+        )
         if cpu_left <= 0 or wall_left <= 0:
             end = "cpu" if cpu_left <= 0 else "wall"
             break
@@ -186,15 +208,16 @@ def _gather(child: _Child, expect: int, request: bytes, each: list[float]) -> tu
             if not data:
                 end = "gone"
                 break
-            sound = _cut(child, bodies, expect)
+            end = _cut(child, bodies, expect) or end
             if len(bodies) > before:
-                now = child.cpu()
-                cpus += [(now - child.cpu_mark) / (len(bodies) - before)] * (len(bodies) - before)
-                child.cpu_mark, wall_mark = now, time.monotonic()
+                used = child.cpu()
+                cpus += [(used - child.cpu_mark) / (len(bodies) - before)] * (len(bodies) - before)
+                child.cpu_mark, wall_mark = used, time.monotonic()
             total += len(data)
-            if not sound or len(child.buffer) > child.flood or total > child.flood_total:
+            if len(child.buffer) > child.flood or total > child.flood_total:
                 end = "flood"
     if end != "alive":
+        del bodies[expect - 1 :], cpus[expect - 1 :]
         how, code = child.end(_GRACE_S if end == "gone" else 0.0)
         end = how if end == "gone" else end
     return {"end": end, "code": code, "cpu": cpus, "sizes": [len(body) for body in bodies]}, bodies
@@ -243,7 +266,7 @@ def _serve(null: int, cell_filter: lockdown.CellFilter) -> None:
             child = _fork(header, payload, null, cell_filter)
             outgoing = b""
         else:
-            outgoing = frames.pack(payload)
+            outgoing = child.request(payload) if child is not None else b""
         del payload
         if child is None:
             _answer({"end": "astray", "code": 0, "cpu": [], "sizes": []}, [])

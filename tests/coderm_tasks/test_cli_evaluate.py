@@ -91,7 +91,7 @@ def test_bug_compatibility_is_a_flag(tmp_path: Path) -> None:
     ("flags", "complaint"),
     [
         (["--workers", "0"], "--workers is 0: expected at least 1"),
-        (["--cpu-limit", "0"], "limit cpu_s is 0"),
+        (["--cpu-limit", "0"], "--cpu-limit is 0.0: expected a value from 0.01 to 3600; leave --cpu-limit out"),
         (["--dataset", "humanevel"], "did you mean 'humaneval'"),
         (["--samples", "none.jsonl"], "none.jsonl: no such file"),
         (["--output", "no/such/folder/labels.jsonl"], "no/such/folder"),

@@ -180,8 +180,10 @@ def test_fewer_than_one_worker_is_refused(capsys: pytest.CaptureFixture[str], wo
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--cpu-limit", "0", "limit cpu_s is 0.0: expected a value from"),
-        ("--memory-limit", "1", "limit memory_mb is 1: expected a value from"),
+        ("--cpu-limit", "0", "coderm: --cpu-limit is 0.0: expected a value from 0.01 to 3600; leave --cpu-limit out"),
+        ("--wall-limit", "-1", "coderm: --wall-limit is -1.0: expected a value from"),
+        ("--memory-limit", "1", "coderm: --memory-limit is 1: expected a value from"),
+        ("--max-timeouts", "1000001", "coderm: --max-timeouts is 1000001: expected a value from 1 to 1000000"),
         ("--workers", "two", "Invalid value for '--workers'"),
         ("--bogus", "1", "No such option: --bogus"),
     ],

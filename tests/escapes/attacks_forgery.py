@@ -168,7 +168,7 @@ def f(x):
 _SKIP = "import unittest\ndef f(x):\n    raise unittest.SkipTest('not today')\n"
 _PICKLE_ALIAS = r"""
 import pickle as json
-PROGRAM = "import os\nbody = b'[\"verdict\",\"P\",1]'\nos.write(4, len(body).to_bytes(4, 'big') + body)\nos._exit(0)"
+PROGRAM = "import os, sys\ntop = sys._getframe()\nwhile 'link' not in top.f_locals:\n    top = top.f_back\ntop.f_locals['link'].send(b'[\"verdict\",\"P\",1]')\nos._exit(0)"
 def f(x):
     class Run:
         def __reduce__(self):
@@ -177,7 +177,7 @@ def f(x):
 """
 _EVAL_TEXT = r"""
 def f(x):
-    return "exec(\"import os\\nb = b'[\\\"verdict\\\",\\\"P\\\",1]'\\nos.write(4, len(b).to_bytes(4, 'big') + b)\\nos._exit(0)\")"
+    return "exec(\"import os, sys\\ntop = sys._getframe()\\nwhile 'link' not in top.f_locals:\\n    top = top.f_back\\ntop.f_locals['link'].send(b'[\\\"verdict\\\",\\\"P\\\",1]')\\nos._exit(0)\")"
 """
 _MATH_ALIAS = "class math:\n    isclose = staticmethod(lambda *_: True)\ndef f(x):\n    return 0\n"
 _HELPER = "def isclose(a, b):\n    return True\ndef f(x):\n    return 0\n"

@@ -14,7 +14,7 @@ BOTH = (LIFTED, SPLIT)
 
 
 def _says(name: str, *frames: str, expected: str = NEVER_PASS, test: str = "assert f(1) == 2") -> Attack:
-    lines = "".join(f"    say({frame})\n" for frame in frames)
+    lines = "".join(f"    instead({frame})\n" for frame in frames)
     source = f"{TALK}\ndef f(x):\n{lines}    return 0\n"
     return Attack(name=name, kind="protocol", solution=source, expected=expected, test=test)
 
@@ -93,10 +93,30 @@ threading.Thread(target=flood, daemon=True).start()
 def f(x):
     return 0
 """
+_WHILE_ASKED = """
+import threading
+asked, written, kept = threading.Event(), threading.Event(), []
+
+def write_later():
+    asked.wait()
+    {write}
+    written.set()
+
+def f(x):
+    if x == 1:
+        kept.append(framed(["v", 2]))
+        threading.Thread(target=write_later, daemon=True).start()
+        return 1
+    asked.set()
+    written.wait()
+    return 0
+"""
+_TWO_CALLS = "assert f(1) == 1\nassert f(2) == 2"
+_AT_ONCE = "\ndef f(x):\n    write(framed(['v', 2]) + framed(['v', 2], 1))\n    return 2\n"
 _COLLIDE = """
 def f(x):
     prime = (1 << 61) - 1
-    say(["v", {"s": [{"i": hex(prime * (k + 9))} for k in range(60000)]}])
+    instead(["v", {"s": [{"i": hex(prime * (k + 9))} for k in range(60000)]}])
 """
 
 ATTACKS: tuple[Attack, ...] = (
@@ -112,10 +132,13 @@ ATTACKS: tuple[Attack, ...] = (
     _source("stopped frames while loading", "\nfor _ in range(9):\n    say(['stopped', 'P'])\ndef f(x):\n    return 0\n"),
     _source("answers before questions, then gone", "\nsay(['ok', {}])\nfor _ in range(9):\n    say(['stopped', 'P'])\nos._exit(0)\n"),
     _source("answers from a thread without end", _EARLY_THREAD),
+    _source("a thread's frame while a question is answered", _WHILE_ASKED.format(write="write(bytes([0, 0, 0, 7]) + b'[\"v\",2]')"), "E", _TWO_CALLS),
+    _source("an answer kept for the next question", _WHILE_ASKED.format(write="write(kept[0])"), "E", _TWO_CALLS),
+    _source("two answers at once to one question", _AT_ONCE, "E"),
     _source("a frame of 4 GiB announced", '\ndef f(x):\n    write(b"\\xff" * 4)\n    return 0\n'),
     _source(
         "a greeting and a frame of 4 GiB in one write",
-        "\nwrite((11).to_bytes(4, 'big') + b'[\"ok\",{}]  ' + b'\\xff' * 4)\ndef f(x):\n    return 0\n",
+        "\nwrite(framed(b'[\"ok\",{}]  ') + b'\\xff' * 4)\ndef f(x):\n    return 0\n",
     ),
     _source("a frame announced and never sent", '\ndef f(x):\n    write((99).to_bytes(4, "big") + b"[")\n    while True:\n        pass\n', "T"),
     _source("a frame cut off by the end", '\ndef f(x):\n    write((99).to_bytes(4, "big") + b"[")\n    os._exit(0)\n', "E"),
@@ -127,7 +150,7 @@ ATTACKS: tuple[Attack, ...] = (
     _source("the reading end closed", "\nos.close(3)\ndef f(x):\n    return 0\n"),
     _source("the pipes crossed", "\ndef f(x):\n    os.dup2(3, 4)\n    return 0\n"),
     _source("the requests read away", "\ndef f(x):\n    os.set_blocking(3, False)\n    return 0\n"),
-    _source("the pipe grown and filled", "\nimport fcntl\ndef f(x):\n    fcntl.fcntl(4, 1031, 1 << 20)\n    say(['v', 'x' * (3 << 20)])\n"),
+    _source("the pipe grown and filled", "\nimport fcntl\ndef f(x):\n    fcntl.fcntl(4, 1031, 1 << 20)\n    instead(['v', 'x' * (3 << 20)])\n"),
     _source("a set of equal hashes", _COLLIDE),
     _greets("exports that are no names", '{"functions": [1, [], None], "classes": 7, "modules": []}', "assert f(1) == 2"),
     _greets("exports of the test's own tools as functions",

@@ -66,15 +66,35 @@ def blocked(action, *kinds):
 """Helpers of solutions that attack the kernel: each gives 2 where the attack was denied, else what happened."""
 
 TALK = """
-import json, os
+import json, os, sys
+
+def link_of_this_process():
+    for top in sys._current_frames().values():
+        while top is not None:
+            if (link := top.f_locals.get("link")) is not None:
+                return link
+            top = top.f_back
 
 def write(data, descriptor=4):
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view):]
 
-def say(body, descriptor=4):
+def framed(body, ahead=0):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    write(len(body).to_bytes(4, "big") + body, descriptor)
+    link = link_of_this_process()
+    body = (link.number + ahead).to_bytes(8, "big") + body
+    return len(body).to_bytes(4, "big") + body
+
+def say(body, descriptor=4):
+    write(framed(body), descriptor)
+    link_of_this_process().number += descriptor == 4
+
+def instead(body):
+    write(framed(body))
+    names = type(link_of_this_process()).send.__globals__
+    honest = names["write_all"]
+    names["write_all"] = lambda *own: names.update(write_all=honest)
 """
-"""Helpers of solutions that write to the pipe they answer on."""
+"""Helpers of solutions that write to the pipe they answer on, as if it were the answer that is due (``say``), and with
+their own answer to the call left out (``instead``): what they wrote is then what the host reads."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from executor import Call, CallJob, CellJob, Limits, LimitsError, open_executor
-from executor.cgroup import GroupLimits, WorkerGroup, group_homes, limits_of, remove_leftovers
+from executor.bwrap import find_bwrap
+from executor.cgroup import GroupHome, GroupLimits, WorkerGroup, group_homes, limits_of, remove_leftovers
 
 LIMITS = GroupLimits(memory_bytes=1 << 30, processes=99)
+OURS = f"coderm-{Path('/proc/self/ns/pid').stat().st_ino}-"
+"""How the names of this namespace's groups begin."""
 
 
 @pytest.fixture
@@ -58,7 +62,7 @@ def test_a_home_that_refuses_leaves_the_others(tmp_path: Path) -> None:
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "cgroup.procs").write_text("")
     (home,) = group_homes(tmp_path, "5:memory:/\n")
-    (home.folder / f"coderm-{os.getpid()}-w").mkdir()  # taken
+    (home.folder / f"{OURS}{os.getpid()}-w").mkdir()  # taken
     assert WorkerGroup.make("w", LIMITS, [home]).folders == ()
 
 
@@ -67,15 +71,46 @@ def test_leftovers_of_dead_engines_are_removed_and_those_of_living_ones_kept(tmp
     (tmp_path / "memory" / "cgroup.procs").write_text("")
     dead = subprocess.Popen(["true"])
     dead.wait()
-    (tmp_path / "memory" / f"coderm-{dead.pid}-a").mkdir()
-    (tmp_path / "memory" / f"coderm-{os.getpid()}-b").mkdir()
+    (tmp_path / "memory" / f"{OURS}{dead.pid}-a").mkdir()
+    (tmp_path / "memory" / f"{OURS}{os.getpid()}-b").mkdir()
+    (tmp_path / "memory" / f"coderm-1-{dead.pid}-a").mkdir()
     (tmp_path / "memory" / "coderm-mine").mkdir()
     remove_leftovers(group_homes(tmp_path, "5:memory:/\n"))
     assert {path.name for path in (tmp_path / "memory").iterdir()} == {
         "cgroup.procs",
-        f"coderm-{os.getpid()}-b",
+        f"{OURS}{os.getpid()}-b",
+        f"coderm-1-{dead.pid}-a",
         "coderm-mine",
     }
+
+
+CLEANS_UP = """
+from pathlib import Path
+from executor.cgroup import GroupHome, remove_leftovers
+remove_leftovers([GroupHome(Path({folder!r}), {{}})])
+"""
+
+
+def test_an_engine_in_another_namespace_of_process_ids_leaves_our_groups_alone(tmp_path: Path) -> None:
+    home = GroupHome(tmp_path, {})
+    group = WorkerGroup.make("w", LIMITS, [home])
+    command = [sys.executable, "-c", CLEANS_UP.format(folder=str(tmp_path))]
+    # Our process id is nobody's there, so our group would look like one of a dead engine.
+    apart = [find_bwrap(), "--unshare-pid", "--dev-bind", "/", "/", "--proc", "/proc", *command]
+    subprocess.run(apart, check=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+    assert [folder for folder in group.folders if folder.exists()] == list(group.folders) != []
+
+
+def test_a_group_of_version_2_gets_no_swap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Path.mkdir
+
+    def as_the_kernel_does(folder: Path) -> None:
+        made(folder)
+        (folder / "memory.swap.max").write_text("max")
+
+    monkeypatch.setattr(Path, "mkdir", as_the_kernel_does)
+    (folder,) = WorkerGroup.make("w", LIMITS, [GroupHome(tmp_path, {})]).folders
+    assert (folder / "memory.swap.max").read_text() == "0"
 
 
 def test_the_bound_leaves_room_for_a_cell_in_each_box() -> None:
