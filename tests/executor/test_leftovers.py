@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -35,8 +36,11 @@ def executor() -> Iterator[LocalExecutor]:
 
 
 def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread, of another test's, that has ended meanwhile
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _inhabitants() -> list[int]:
