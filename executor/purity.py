@@ -23,7 +23,7 @@ LARGEST_PARSED = 200_000
 """Characters of source that are parsed on the host; longer texts are judged in the box without a look."""
 _DEEPEST_NESTING = 100
 """Brackets within brackets; Python's own tokenizer stops at 200."""
-UNPRINTABLE_NUMBER = re.compile("0[xXoObB][0-9a-fA-F_]{3500}")
+UNPRINTABLE_NUMBER = re.compile("(?<![0-9a-zA-Z_])0[xXoObB][0-9a-fA-F_]{3500}")
 """A literal that Python reads and then refuses to write in decimal (``sys.get_int_max_str_digits``): trees with one
 cannot be dumped or unparsed."""
 _BRACKETS = re.compile(r"[()\[\]{}]")

@@ -105,9 +105,7 @@ def _question(broken: Broken, number: int, turn: int, *, chat: bool) -> Question
     prompt = render_repair(broken, chat=chat)
     # The report is left out of what tells questions apart: the order of a set must not make a stored answer unusable.
     identity = render_repair(Broken(broken.problem, broken.draft, ""), chat=chat).text
-    return Question(
-        task_id=broken.problem.task_id, index=turn * _PLACES + number, prompt=prompt, identity=identity
-    )  # fmt: skip
+    return Question(task_id=broken.problem.task_id, index=turn * _PLACES + number, prompt=prompt, identity=identity)
 
 
 def _first_new(answer: Answer | PromptRefusedError, problem: Problem, known: set[str]) -> tuple[str, str]:
