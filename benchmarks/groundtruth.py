@@ -1,7 +1,7 @@
 """Our ground truth beside EvalPlus's: do the verdicts agree, and how long does each take?
 
-    python benchmarks/groundtruth.py parity --data ../shared/data [--markdown docs/parity.md]
-    python benchmarks/groundtruth.py speed --data ../shared/data [--samples 20] [--json F]
+    python benchmarks/groundtruth.py parity --data ../shared/data [--cpu-limit 0.43] [--markdown docs/parity.md]
+    python benchmarks/groundtruth.py speed --data ../shared/data [--policy NAME] [--samples 20] [--json F]
 
 ``parity`` grades every sample of the folder by ``coderm_tasks.groundtruth`` and compares with the labels there, which
 ``evalplus.evaluate`` 0.3.1 gave. EvalPlus's limits are wall time, so what it says of a slow sample depends on the
@@ -72,8 +72,12 @@ def records(path: Path) -> list[dict[str, str]]:
         return [json.loads(line) for line in lines]
 
 
-def parity_of(data: Path, dataset: str, policy: str, cache: Path | None) -> Parity:
-    """Grade all samples of one file as EvalPlus 0.3.1 would, its bugs included, and compare."""
+def parity_of(data: Path, dataset: str, policy: str, cache: Path | None, cpu_s: float) -> Parity:
+    """Grade all samples of one file as EvalPlus 0.3.1 would, its bugs included, and compare.
+
+    ``cpu_s``: CPU seconds that an input has at least; less than EvalPlus's one second where this machine is faster than
+    the one that made the labels.
+    """
     from coderm_tasks.datasets import load_problems
     from coderm_tasks.files import read_samples
     from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, label_samples
@@ -81,11 +85,12 @@ def parity_of(data: Path, dataset: str, policy: str, cache: Path | None) -> Pari
     problems = load_problems(f"{dataset}_plus")
     path = data / dataset / "solutions" / f"{policy}.jsonl.gz"
     samples = read_samples(path, {problem.task_id: problem for problem in problems})
+    limits = msgspec.structs.replace(GROUND_TRUTH_LIMITS, cpu_s=cpu_s)
     found = []
 
     def work() -> None:
-        with open_executor(limits=GROUND_TRUTH_LIMITS, cache=cache) as executor:
-            found.extend(label_samples(executor, problems, samples, evalplus_bug_compat=True).records)
+        with open_executor(limits=limits, cache=cache) as executor:
+            found.extend(label_samples(executor, problems, samples, limits=limits, evalplus_bug_compat=True).records)
 
     cost = measure(work)
     labels = records(data / dataset / "labels" / f"{policy}.jsonl.gz")
@@ -160,13 +165,15 @@ def missing_packages(code: str) -> Iterator[str]:
                 yield name if importlib.util.find_spec(name) is None else f"{name} (installed here)"
 
 
-def parity_page(rows: list[Parity]) -> str:
+def parity_page(rows: list[Parity], cpu_s: float) -> str:
     """The table and the list as a page of its own."""
+    limit = "" if cpu_s == 1.0 else f" --cpu-limit {cpu_s:g}"
     lines = [
         "# Ground truth beside EvalPlus's",
         "",
-        "Made by `python benchmarks/groundtruth.py parity --data ../shared/data`: every sample graded in our sandbox",
-        "with `--evalplus-bug-compat`, compared with the label that `evalplus.evaluate` 0.3.1 gave it (`base/plus`).",
+        f"Made by `python benchmarks/groundtruth.py parity --data ../shared/data{limit}`: every sample graded in our",
+        "sandbox with `--evalplus-bug-compat`, compared with the label that `evalplus.evaluate` 0.3.1 gave it",
+        "(`base/plus`).",
         "",
         "`EvalPlus here` is what `evalplus.evaluate` says of such a sample on the machine that made this page:",
         "its limits are wall time, so the labels of slow samples depend on the machine.",
@@ -264,6 +271,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="a folder laid out as ../shared/data")
     parser.add_argument("--policy", default="codegen-16b", help="speed: whose samples")
     parser.add_argument("--samples", type=int, help="speed: samples a problem (all)")
+    parser.add_argument("--cpu-limit", type=float, default=1.0, help="parity: CPU seconds that each input has at least")
     parser.add_argument("--cache", type=Path, help="parity: folder of a cache, to go on where a run was interrupted")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--json", type=Path)
@@ -275,8 +283,8 @@ def main() -> int:
             Console().print(f"coderm evaluate is {ratio:.1f} times as fast ({len(os.sched_getaffinity(0))} cores)")
             result = msgspec.json.encode(rows)
         else:
-            found = [parity_of(arguments.data, *one, arguments.cache) for one in SETS]
-            page = parity_page(found)
+            found = [parity_of(arguments.data, *one, arguments.cache, arguments.cpu_limit) for one in SETS]
+            page = parity_page(found, arguments.cpu_limit)
             Console().print(page)
             if arguments.markdown:
                 arguments.markdown.write_text(page, encoding="utf-8")
