@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from executor.bwrap import seccomp_program
 from executor.errors import BoxDied
-from executor.inside.frames import HEADER, pack
+from executor.inside.frames import HEAD, HEADER, pack
 from executor.inside.waiting import longest_s
 from executor.model import Limits
 from executor.policy import BoxPlan, box_argv
@@ -167,6 +167,7 @@ class Box:
             raise self._death(f"an answer without a header: {error}") from error
         frames, at = [], HEADER + length
         for size in header.sizes:
+            at += HEAD.size
             frames.append(body[at : at + size])
             at += size
         if at != len(body) or len(frames) > expect or len(header.cpu) != len(frames):

@@ -6,12 +6,15 @@ What travels between the zygote and its child starts with a number as well (:cla
 from __future__ import annotations
 
 import os
+import struct
 
-__all__ = ["HEADER", "NUMBER", "Link", "pack", "read_frame", "write_all"]
+__all__ = ["HEAD", "HEADER", "NUMBER", "Link", "pack", "read_frame", "write_all"]
 
 HEADER = 4
 NUMBER = 8
 """Bytes of the number that a child's frames start with."""
+HEAD = struct.Struct(">IQ")
+"""What such a frame starts with: the length of what follows it, number included, and the number."""
 
 
 def pack(body: bytes) -> bytes:
@@ -19,11 +22,15 @@ def pack(body: bytes) -> bytes:
     return len(body).to_bytes(HEADER, "big") + body
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of ``data`` to a blocking descriptor."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def write_all(descriptor: int, *parts: bytes | memoryview) -> None:
+    """Write all parts, one after the other, to a blocking descriptor: together, as far as it takes them."""
+    views = [memoryview(part) for part in parts if part]
+    while views:
+        count = os.writev(descriptor, views)
+        while views and count >= len(views[0]):
+            count -= len(views.pop(0))
+        if views:
+            views[0] = views[0][count:]
 
 
 def _read_exactly(descriptor: int, count: int) -> bytes | None:
@@ -52,13 +59,12 @@ class Link:
     asked for, or comes late, is thereby told from an answer to what is asked now.
     """
 
-    def __init__(self, number: int) -> None:
-        """``number``: that of the first answer, which no request asks for."""
-        self.number = number
+    def __init__(self) -> None:
+        self.number = 0
 
     def send(self, body: bytes) -> None:
         """Write the next answer."""
-        write_all(4, pack(self.number.to_bytes(NUMBER, "big") + body))
+        write_all(4, HEAD.pack(NUMBER + len(body), self.number) + body)
         self.number += 1
 
     def receive(self) -> bytes | None:

@@ -132,9 +132,9 @@ def _namespace(task: dict[str, Any], session: _Session) -> dict[str, Any]:
     return namespace
 
 
-def serve(payload: bytes, link: Link) -> None:
-    """Role ``judge``. Payload: JSON with the test, the entry point, the context, further names of the solution."""
-    task = json.loads(payload)
+def serve(link: Link) -> None:
+    """Role ``judge``. First request: JSON with test, entry point, context, further names of the solution."""
+    task = json.loads(link.receive() or b"")
     session = _Session(link)
     letter = run_test(task["test"], _namespace(task, session))
     if session.letter is not None:

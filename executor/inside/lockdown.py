@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import resource
 import signal
 from typing import Any
 
-__all__ = ["CellFilter", "drop_root", "enter", "follow_parent", "perturb_freed_memory"]
+__all__ = ["CellFilter", "drop_root", "enter", "follow_parent"]
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -17,7 +16,6 @@ _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 _MIB = 1 << 20
-_M_PERTURB = -6
 _THREADS = 128
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _UNUSED_FDS = 1 << 16
@@ -84,17 +82,7 @@ def enter(requests: int, replies: int, null: int, memory_mb: int, cell_filter: C
     _limit(resource.RLIMIT_MSGQUEUE, 0)
     _limit(resource.RLIMIT_MEMLOCK, 0)
     _limit(resource.RLIMIT_NPROC, _THREADS)
-    perturb_freed_memory(0)
     cell_filter.install()
-
-
-def perturb_freed_memory(byte: int) -> None:
-    """Have the C library overwrite what is freed: a later child shall not find an earlier one's text in the heap.
-
-    ``byte`` 0 turns it off again, in the child: what it frees goes with it, and its own speed counts.
-    """
-    with contextlib.suppress(AttributeError):  # a C library without mallopt
-        _LIBC.mallopt(_M_PERTURB, byte)
 
 
 def _limit(which: int, value: int) -> None:

@@ -16,9 +16,9 @@ from .unit import PRELUDE, letter_of, run_test
 __all__ = ["counted", "serve"]
 
 
-def serve(payload: bytes, link: Link) -> None:
-    """Role ``shared``. Payload: JSON with the solution's source, the entry point, the context and the test."""
-    task = json.loads(payload)
+def serve(link: Link) -> None:
+    """Role ``shared``. Its request: JSON with the solution's source, the entry point, the context and the test."""
+    task = json.loads(link.receive() or b"")
     entry_point = task["entry_point"]
     calls: list[None] = []
     try:

@@ -108,9 +108,9 @@ def _dump(reply: list[Any], limit: int) -> bytes:
     return text.encode("ascii")
 
 
-def serve(payload: bytes, link: Link) -> None:
-    """Role ``solution``. Payload: JSON with source, entry point, calls known beforehand, limit of a reply's bytes."""
-    task = json.loads(payload)
+def serve(link: Link) -> None:
+    """Role ``solution``. First request: JSON with source, entry point, calls known beforehand, bytes of a reply."""
+    task = json.loads(link.receive() or b"")
     entry_point, limit = task["entry_point"], task["limit"]
     try:
         module = load(task["source"])

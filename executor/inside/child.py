@@ -1,0 +1,176 @@
+"""The child that a zygote has at a time, seen from the zygote: pass it requests, take its frames, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from typing import Any
+
+from . import frames
+from .relay import Relay
+from .waiting import longest_s
+
+__all__ = ["Child", "gather"]
+
+_GRACE_S = 0.05
+_READ = 1 << 18
+_FLOOD_FACTOR = 16
+"""The frames of one answer may together be this many times as large as a single one."""
+_WALL_LIMITS = 2
+"""A child may sleep for this many wall limits in all while it answers one request, however many frames that takes."""
+
+
+class Child:
+    """The child there is now: its pid, pipes and clocks."""
+
+    def __init__(self, pid: int, requests: int, replies: int, header: dict[str, Any]) -> None:
+        """``requests``, ``replies``: our ends of its pipes. ``header``: of the command that it is for."""
+        self.pid = pid
+        self.number = 0
+        """Of the frame that is due (:class:`frames.Link`)."""
+        self.requests = requests
+        self.replies = replies
+        self.cpu_limit = header["cpu_s"]
+        self.wall_limit = header["wall_s"]
+        self.flood = header["limit"] + 65536
+        self.flood_total = _FLOOD_FACTOR * self.flood
+        self.clock = (~pid << 3) | 2  # the kernel's number for the CPU clock of a whole process
+        self.cpu_mark = 0.0
+
+    def cpu(self) -> float:
+        """CPU seconds used so far by all threads of the child."""
+        try:
+            return time.clock_gettime(self.clock)
+        except OSError:  # it is dead already
+            return self.cpu_mark
+
+    def end(self, grace_s: float = 0.0) -> tuple[str, int]:
+        """Kill and reap the child and whatever else lives in this box. Returns (end, code).
+
+        ``grace_s``: a child that has just closed its pipe by exiting may still have a status of its own to tell.
+        """
+        os.close(self.requests)
+        os.close(self.replies)
+        status = _wait(self.pid, grace_s) if grace_s else None
+        killed = status is None
+        if status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            _, status = os.waitpid(self.pid, 0)
+        _sweep()
+        if killed:
+            return "closed", 0
+        if os.WIFSIGNALED(status):
+            return "signal", os.WTERMSIG(status)
+        return "exit", os.WEXITSTATUS(status)
+
+
+def _wait(pid: int, seconds: float) -> int | None:
+    deadline = time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.0005)
+
+
+def _sweep() -> None:
+    """Kill every other process of the box and reap them all."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+def gather(child: Child, request: memoryview, answers: Relay, header: dict[str, Any]) -> dict[str, Any]:
+    """Pass ``request``, a whole frame, to the child and take as many frames from it as the command asks for.
+
+    ``header``: the command's, with ``expect`` and ``each``, CPU seconds for each frame; empty: the child's limit for
+    all. Returns the header of the answer. The frames are in ``answers``, whole, one after the other from the start.
+    """
+    expect, each = header["expect"], header["each"]
+    sizes: list[int] = []
+    cpus: list[float] = []
+    taken = 0  # bytes of the whole frames
+    child.cpu_mark = child.cpu()
+    wall_mark = time.monotonic()
+    poller = select.poll()
+    poller.register(child.replies, select.POLLIN)
+    poller.register(child.requests, select.POLLOUT)
+    poller.register(0, 0)  # reports only that whoever commands this box is gone
+    # An honest one has written nothing before it is asked.
+    end, code = "garbled" if _readable(child.replies) and answers.take(child.replies, _READ) else "alive", 0
+    started, cpu_started = wall_mark, child.cpu_mark
+    while len(sizes) < expect and end == "alive":
+        cpu_limit = each[len(sizes)] if each else child.cpu_limit
+        cpu, now = child.cpu(), time.monotonic()
+        cpu_left = cpu_limit - (cpu - child.cpu_mark)
+        # Idle time counts, not time for which others held the processor: of the frame, and of the request.
+        wall_left = min(
+            longest_s(child.wall_limit, cpu - child.cpu_mark) - (now - wall_mark),
+            longest_s(_WALL_LIMITS * child.wall_limit, cpu - cpu_started) - (now - started),
+        )
+        if cpu_left <= 0 or wall_left <= 0:
+            end = "cpu" if cpu_left <= 0 else "wall"
+            break
+        events = dict(poller.poll(max(1, int(1000 * min(cpu_left, wall_left)))))
+        if events.get(0, 0) & (select.POLLHUP | select.POLLERR):
+            # The kernel's parent-death signal does not reach us: the parent is another user, without capabilities.
+            # Everything else in the box dies with process 1.
+            os._exit(1)
+        if child.requests in events:
+            request = _push(child, request)
+            if not request:
+                poller.unregister(child.requests)
+        if child.replies in events:
+            if not answers.take(child.replies, _READ):
+                end = "gone"
+                break
+            before = len(sizes)
+            taken, end = _cut(child, answers, taken, sizes, expect)
+            if len(sizes) > before:
+                used = child.cpu()
+                cpus += [(used - child.cpu_mark) / (len(sizes) - before)] * (len(sizes) - before)
+                child.cpu_mark, wall_mark = used, time.monotonic()
+            if answers.used - taken > child.flood or answers.used > child.flood_total:
+                end = "flood"
+    if end != "alive":
+        del sizes[expect - 1 :], cpus[expect - 1 :]
+        how, code = child.end(_GRACE_S if end == "gone" else 0.0)
+        end = how if end == "gone" else end
+    return {"end": end, "code": code, "cpu": cpus, "sizes": sizes}
+
+
+def _cut(child: Child, answers: Relay, at: int, sizes: list[int], expect: int) -> tuple[int, str]:
+    """Find whole frames from ``at`` on and add their sizes. Returns where they stop, and how the child ends by them."""
+    while len(sizes) < expect and answers.used - at >= frames.HEADER:
+        size = answers.size_at(at)
+        if size > child.flood:
+            return at, "flood"
+        if answers.used - at < frames.HEADER + size:
+            break
+        if size < frames.NUMBER or answers.head_at(at) != (size, child.number):
+            return at, "garbled"
+        child.number += 1
+        sizes.append(size - frames.NUMBER)
+        at += frames.HEADER + size
+    # More than was asked for, in one read with the last of it.
+    return at, "garbled" if answers.used > at and len(sizes) == expect else "alive"
+
+
+def _readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+def _push(child: Child, request: memoryview) -> memoryview:
+    try:
+        return request[os.write(child.requests, request) :]
+    except BlockingIOError:
+        return request
+    except BrokenPipeError:
+        return request[len(request) :]
