@@ -8,7 +8,7 @@ import resource
 import signal
 from typing import Any
 
-__all__ = ["CellFilter", "drop_root", "enter", "follow_parent"]
+__all__ = ["CellFilter", "drop_root", "enter", "follow_parent", "limit_box"]
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -16,6 +16,7 @@ _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 _MIB = 1 << 20
+_DESCRIPTORS = 64
 _THREADS = 128
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _UNUSED_FDS = 1 << 16
@@ -38,8 +39,7 @@ class CellFilter:
         self._prctl = _LIBC.prctl
 
     def install(self) -> None:
-        """Bind this process and all its threads to the program, for good. Raises OSError."""
-        _prctl(self._prctl, _PR_SET_NO_NEW_PRIVS, 1)
+        """Bind this process and all its threads to the program, for good, after :func:`limit_box`. Raises OSError."""
         _prctl(self._prctl, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(self._program))
 
 
@@ -64,8 +64,21 @@ def follow_parent() -> None:
     _prctl(_LIBC.prctl, _PR_SET_DUMPABLE, 0)
 
 
+def limit_box() -> None:
+    """Set the limits that bind the zygote as well as its children, which inherit them."""
+    _prctl(_LIBC.prctl, _PR_SET_NO_NEW_PRIVS, 1)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+    _limit(resource.RLIMIT_MSGQUEUE, 0)
+    _limit(resource.RLIMIT_MEMLOCK, 0)
+
+
 def enter(requests: int, replies: int, null: int, memory_mb: int, cell_filter: CellFilter) -> None:
-    """Leave the child with descriptors 0-2 on the null device, 3 to read requests, 4 to write replies; then lock."""
+    """Leave the child with descriptors 0-2 on the null device, 3 to read requests, 4 to write replies; then lock.
+
+    Every page that is touched here is copied for each child: what can be done once is done by :func:`limit_box`.
+    """
     for number in (0, 1, 2):
         os.dup2(null, number)
     # Moved high first, so that neither dup2 below overwrites the other's source.
@@ -73,14 +86,7 @@ def enter(requests: int, replies: int, null: int, memory_mb: int, cell_filter: C
     os.dup2(high_requests, 3)
     os.dup2(high_replies, 4)
     os.closerange(5, _UNUSED_FDS)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_DFL)
     _limit(resource.RLIMIT_AS, memory_mb * _MIB)
-    _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_NOFILE, 64)
-    _limit(resource.RLIMIT_MSGQUEUE, 0)
-    _limit(resource.RLIMIT_MEMLOCK, 0)
     _limit(resource.RLIMIT_NPROC, _THREADS)
     cell_filter.install()
 

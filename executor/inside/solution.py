@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import json
-import random
 import sys
 import types
 from typing import Any
@@ -31,7 +30,6 @@ def load(source: str, name: str = "solution") -> types.ModuleType:
     """Execute ``source`` as a module of its own and return it. Raises whatever the source raises."""
     module = types.ModuleType(name)
     sys.modules[name] = module
-    random.seed(0)
     exec(compile(source, "<solution>", "exec", dont_inherit=True), module.__dict__)
     return module
 

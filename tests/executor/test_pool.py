@@ -352,6 +352,30 @@ list(executor.run([job, CellJob(job_id="k", entry_point="f", solutions=({loop!r}
 """
 
 
+def test_chance_is_the_same_for_every_process_of_a_test(executor: LocalExecutor) -> None:
+    # 16 of 2 ** 32 numbers that the two processes draw agree only if they start alike.
+    draws = "def f(x):\n    import random\n    return [random.getrandbits(32) for _ in range(x)]\n"
+    test = "import random\nassert f(16) == [random.getrandbits(32) for _ in range(16)]" + UNLIFT
+    assert list(run(executor, [draws, SAME], [test]).rows()) == ["P", "F"]
+
+
+def test_threads_of_a_solution_start_and_end(executor: LocalExecutor) -> None:
+    source = """
+import logging, threading
+from concurrent.futures import ThreadPoolExecutor
+
+def f(x):
+    logging.getLogger("f").debug("in a process that was forked")
+    with ThreadPoolExecutor(4) as threads:
+        total = sum(threads.map(abs, range(-x, x)))
+    timer = threading.Timer(0.01, lambda: None)
+    timer.start()
+    timer.join()
+    return [total, threading.active_count(), threading.current_thread() is threading.main_thread()]
+"""
+    assert run(executor, [source], ["assert f(3) == [9, 1, True]"]).rows()[0] == "P"
+
+
 def test_when_the_parent_is_killed_every_process_below_it_ends() -> None:
     code = PARENT.format(path=[part for part in sys.path if part], loop=LOOP)
     with subprocess.Popen([sys.executable, "-c", code]) as parent:
