@@ -87,34 +87,55 @@ def _sweep() -> None:
             os.waitpid(-1, 0)
 
 
+class _Clocks:
+    """What the child may still take: for the frame that is due, and for the whole request."""
+
+    def __init__(self, child: Child, each: list[float]) -> None:
+        self._child = child
+        self._each = each
+        self.cpus: list[float] = []
+        """CPU seconds of each frame so far."""
+        child.cpu_mark = self._cpu_start = child.cpu()
+        self._wall_mark = self._wall_start = time.monotonic()
+
+    def left(self) -> tuple[float, float]:
+        """Seconds of CPU time, and on the wall: idle time counts there, not that for which others held the processor."""
+        child = self._child
+        limit = self._each[len(self.cpus)] if self._each else child.cpu_limit
+        cpu, now = child.cpu(), time.monotonic()
+        wall = min(
+            longest_s(child.wall_limit, cpu - child.cpu_mark) - (now - self._wall_mark),
+            longest_s(_WALL_LIMITS * child.wall_limit, cpu - self._cpu_start) - (now - self._wall_start),
+        )
+        return limit - (cpu - child.cpu_mark), wall
+
+    def note(self, frames_now: int) -> None:
+        """Frames have come: those of one read share its time."""
+        count = frames_now - len(self.cpus)
+        if count:
+            used = self._child.cpu()
+            self.cpus += [(used - self._child.cpu_mark) / count] * count
+            self._child.cpu_mark, self._wall_mark = used, time.monotonic()
+
+
 def gather(child: Child, request: memoryview, answers: Relay, header: dict[str, Any]) -> dict[str, Any]:
     """Pass ``request``, a whole frame, to the child and take as many frames from it as the command asks for.
 
     ``header``: the command's, with ``expect`` and ``each``, CPU seconds for each frame; empty: the child's limit for
     all. Returns the header of the answer. The frames are in ``answers``, whole, one after the other from the start.
     """
-    expect, each = header["expect"], header["each"]
+    expect = header["expect"]
     sizes: list[int] = []
-    cpus: list[float] = []
-    taken = 0  # bytes of the whole frames
-    child.cpu_mark = child.cpu()
-    wall_mark = time.monotonic()
+    taken = 0  # bytes of whole frames
+    clocks = _Clocks(child, header["each"])
     poller = select.poll()
     poller.register(child.replies, select.POLLIN)
     poller.register(child.requests, select.POLLOUT)
     poller.register(0, 0)  # reports only that whoever commands this box is gone
     # An honest one has written nothing before it is asked.
     end, code = "garbled" if _readable(child.replies) and answers.take(child.replies, _READ) else "alive", 0
-    started, cpu_started = wall_mark, child.cpu_mark
     while len(sizes) < expect and end == "alive":
-        cpu_limit = each[len(sizes)] if each else child.cpu_limit
-        cpu, now = child.cpu(), time.monotonic()
-        cpu_left = cpu_limit - (cpu - child.cpu_mark)
-        # Idle time counts, not time for which others held the processor: of the frame, and of the request.
-        wall_left = min(
-            longest_s(child.wall_limit, cpu - child.cpu_mark) - (now - wall_mark),
-            longest_s(_WALL_LIMITS * child.wall_limit, cpu - cpu_started) - (now - started),
-        )
+        cpu_left, wall_left = clocks.left()
         if cpu_left <= 0 or wall_left <= 0:
             end = "cpu" if cpu_left <= 0 else "wall"
             break
@@ -131,19 +152,15 @@ def gather(child: Child, request: memoryview, answers: Relay, header: dict[str, 
             if not answers.take(child.replies, _READ):
                 end = "gone"
                 break
-            before = len(sizes)
             taken, end = _cut(child, answers, taken, sizes, expect)
-            if len(sizes) > before:
-                used = child.cpu()
-                cpus += [(used - child.cpu_mark) / (len(sizes) - before)] * (len(sizes) - before)
-                child.cpu_mark, wall_mark = used, time.monotonic()
+            clocks.note(len(sizes))
             if answers.used - taken > child.flood or answers.used > child.flood_total:
                 end = "flood"
     if end != "alive":
-        del sizes[expect - 1 :], cpus[expect - 1 :]
+        del sizes[expect - 1 :]
         how, code = child.end(_GRACE_S if end == "gone" else 0.0)
         end = how if end == "gone" else end
-    return {"end": end, "code": code, "cpu": cpus, "sizes": sizes}
+    return {"end": end, "code": code, "cpu": clocks.cpus[: len(sizes)], "sizes": sizes}
 
 
 def _cut(child: Child, answers: Relay, at: int, sizes: list[int], expect: int) -> tuple[int, str]:
