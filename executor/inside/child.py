@@ -99,7 +99,7 @@ class _Clocks:
         self._wall_mark = self._wall_start = time.monotonic()
 
     def left(self) -> tuple[float, float]:
-        """Seconds of CPU time, and on the wall: idle time counts there, not that for which others held the processor."""
+        """Seconds of CPU time, and on the wall, where idle time counts and time that others held the processor not."""
         child = self._child
         limit = self._each[len(self.cpus)] if self._each else child.cpu_limit
         cpu, now = child.cpu(), time.monotonic()
