@@ -24,7 +24,7 @@ Samples = Annotated[Path, typer.Option(help="Samples of the run: EvalPlus JSONL,
 Tests = Annotated[Path, typer.Option(help='Its unit tests: {"task_id", "test"} a line, gzip allowed.')]
 Matrix = Annotated[Path, typer.Option(help="Its verdicts, from coderm rerank --matrix.")]
 Output = Annotated[Path, typer.Option(help="Folder for the data and its card, README.md; made if missing.")]
-Dataset = Annotated[str | None, typer.Option(help="humaneval or mbpp, the EvalPlus sets.")]
+Dataset = Annotated[str | None, typer.Option(help="humaneval or mbpp, the EvalPlus sets; or livecodebench.")]
 Problems = Annotated[
     Path | None,
     typer.Option(help='Or problems of your own: {"task_id", "question", "code_ground_truth"} a line (JSONL).'),

@@ -18,7 +18,7 @@ __all__ = ["synth"]
 
 def synth(
     output: Annotated[Path, typer.Option(help="Folder for the data, its card, its yields and all answers.")],
-    dataset: Annotated[str | None, typer.Option(help="humaneval or mbpp, the EvalPlus sets.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="humaneval or mbpp, the EvalPlus sets; or livecodebench.")] = None,
     problems: Annotated[
         Path | None,
         typer.Option(help='Or questions of your own: {"task_id", "question", "code_ground_truth"} a line (JSONL).'),

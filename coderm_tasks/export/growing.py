@@ -43,13 +43,18 @@ class _Step(Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def output_folder(folder: Path, kind: str) -> Iterator[None]:
+def output_folder(folder: Path, kind: str, names: Sequence[str]) -> Iterator[None]:
     """Make the folder where it is missing, and see that it holds nothing that an export of this kind would spoil.
 
     A folder that was made here and is empty at the end, as nothing came of the work, goes again.
 
+    Args:
+        folder: for the data and its card.
+        kind: of the data.
+        names: of the files, without ``.jsonl``.
+
     Raises:
-        StoreError: it is no folder, cannot be written, or holds a README.md that no such export wrote.
+        StoreError: it is no folder, cannot be written, or holds a README.md or files of data that no such export wrote.
     """
     made = not folder.exists()
     try:
@@ -63,6 +68,9 @@ def output_folder(folder: Path, kind: str) -> Iterator[None]:
     card = folder / CARD
     if card.exists() and not is_card_of(card, kind):
         raise StoreError(f"{card}: is no card of an earlier {kind!r} export: it is left untouched; name another folder")
+    for file in (folder / f"{name}.jsonl" for name in names):
+        if file.exists() and not card.exists():  # every export writes its card before its files get their names
+            raise StoreError(f"{file}: no earlier {kind!r} export wrote it: it is left untouched; name another folder")
     try:
         yield
     finally:
@@ -123,7 +131,11 @@ class Growing:
         return self._folder / f"{name}.jsonl"
 
     def close(self) -> None:
-        """Close the files; what is written stays for the next run. Idempotent."""
+        """Close the files; what is written stays for the next run, files that are empty go. Idempotent."""
+        begun = [path for path in (*map(self._part, self._parts), self._log.path) if self._parts and path.exists()]
+        if not any(path.stat().st_size for path in begun):
+            for path in begun:
+                path.unlink()
         for handle in self._parts.values():
             os.close(handle)
         self._parts = {}

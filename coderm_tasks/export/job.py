@@ -86,7 +86,9 @@ def load_own_or_dataset(
     """
     if (dataset is None) == (problems is None):
         both = "both --dataset and --problems" if dataset is not None else "neither --dataset nor --problems"
-        raise ConfigError(f"got {both}: expected one of them; --dataset humaneval or mbpp, or --problems FILE")
+        raise ConfigError(
+            f"got {both}: expected one of them; --dataset humaneval, mbpp or livecodebench, or --problems FILE"
+        )
     return read_problems(problems) if problems is not None else load(cli_dataset(dataset or ""))
 
 
@@ -110,7 +112,7 @@ def export(
     _check(request)
     problems = load_own_or_dataset(request.dataset, request.problems)
     with ExitStack() as stack:
-        stack.enter_context(output_folder(request.output, request.kind))
+        stack.enter_context(output_folder(request.output, request.kind, [request.kind]))
         files = stack.enter_context(RunFiles(request.paths, problems, request.output, partial=request.partial))
         sources = _sources(request)
         growing = stack.enter_context(

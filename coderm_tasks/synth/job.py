@@ -70,7 +70,7 @@ def synthesise(
     fit = fit_questions(questions)
     check_prompt(request.config, fit.problems)
     with ExitStack() as stack:
-        stack.enter_context(output_folder(request.output, KIND))
+        stack.enter_context(output_folder(request.output, KIND, [SFT, UNIT_TESTS]))
         weaker = WeakerSource(request.weaker, stack.enter_context(Spool(request.output)))
         weaker.read(everything)
         sources = _sources(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from coderm_tasks.extract import Drop
 from coderm_tasks.generation.base import Generated
 from coderm_tasks.synth.fitness import Fit
 from coderm_tasks.synth.model import Yield
@@ -53,13 +54,8 @@ def yields(
     """
     steps = [
         Yield(step="filter", unit="questions", came=questions, stayed=len(fit.problems), left_out=fit.left_out),
-        Yield(
-            step="sample",
-            unit="answers",
-            came=sampled.completions,
-            stayed=sampled.usable,
-            left_out={**sampled.dropped, **({"questions refused": len(sampled.failed)} if sampled.failed else {})},
-        ),
+        _sampling(sampled),
+        _extraction(sampled, totals),
         _labelling(totals),
         *(_repairing(turn, totals) for turn in range(1, rounds + 1) if totals.get(repair_count(turn, CAME))),
     ]
@@ -68,17 +64,36 @@ def yields(
         left_out = {"accepts wrong solutions": totals[WEAK]} if totals.get(WEAK) else {}
         steps.append(Yield(step="weaker", unit="tests", came=accepted, stayed=totals.get(KEPT, 0), left_out=left_out))
     with_tests = totals.get(WITH_TESTS, 0)
-    missing = len(fit.problems) - with_tests
+    refused = len(sampled.failed)
+    missing = {"refused by the model": refused, "no test left": len(fit.problems) - with_tests - refused}
     steps.append(
         Yield(
             step="records",
             unit="questions",
             came=len(fit.problems),
             stayed=with_tests,
-            left_out={"no test left": missing} if missing else {},
+            left_out={reason: count for reason, count in missing.items() if count},
         )
     )
     return tuple(steps)
+
+
+def _sampling(sampled: Generated) -> Yield:
+    useless = sampled.completions - sampled.usable
+    return Yield(
+        step="sample",
+        unit="answers",
+        came=sampled.completions,
+        stayed=sampled.usable,
+        left_out={"hold no usable test": useless} if useless else {},
+    )
+
+
+def _extraction(sampled: Generated, totals: Mapping[str, int]) -> Yield:
+    """What answers held that was meant as a test. One may hold several, or none, which is no test left out."""
+    left_out = {reason: count for reason, count in sampled.dropped.items() if reason != Drop.NO_TEST.value}
+    stayed = totals.get(SAMPLED, 0)
+    return Yield(step="extract", unit="tests", came=stayed + sum(left_out.values()), stayed=stayed, left_out=left_out)
 
 
 def _labelling(totals: Mapping[str, int]) -> Yield:

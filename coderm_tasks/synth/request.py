@@ -48,13 +48,13 @@ class SynthRequest(Struct, frozen=True, kw_only=True):
         return Limits(memory_mb=memory_mb, max_timeouts=None, patience=1.0)
 
     def __post_init__(self) -> None:
-        for name, value, low in (("n", self.n, 1), ("rounds", self.rounds, 0)):
+        for name, value, low in (("--n", self.n, 1), ("--repair-rounds", self.rounds, 0)):
             if value < low:
                 raise ConfigError(f"{name} is {value}: expected at least {low}")
         if self.limit is not None and self.limit < 1:
-            raise ConfigError(f"limit is {self.limit}: expected at least 1; leave it out for all questions")
+            raise ConfigError(f"--limit is {self.limit}: expected at least 1; leave it out for all questions")
         if not 0 <= self.most <= 1:
-            raise ConfigError(f"max_far is {self.most}: expected a share from 0 to 1")
+            raise ConfigError(f"--max-far is {self.most}: expected a share from 0 to 1")
 
 
 class SynthReport(Struct, frozen=True, kw_only=True):

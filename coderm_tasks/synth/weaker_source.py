@@ -44,7 +44,7 @@ class WeakerPlan(Struct, frozen=True, kw_only=True):
         if self.labels is not None and self.samples is None:
             raise ConfigError("got weaker labels without weaker samples: expected the samples they are of; give both")
         if self.n < 1:
-            raise ConfigError(f"weaker n is {self.n}: expected at least 1")
+            raise ConfigError(f"--weaker-n is {self.n}: expected at least 1")
 
 
 class WeakerSource:

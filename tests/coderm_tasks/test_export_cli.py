@@ -179,6 +179,29 @@ def test_a_readme_of_somebody_else_is_left_alone(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("folder")
+def test_data_of_somebody_else_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    Path("out/rewards.jsonl").write_text("mine")
+    assert main(arguments("rewards")) == 2
+    assert "out/rewards.jsonl: no earlier 'rewards' export wrote it: it is left untouched" in capsys.readouterr().err
+    assert [path.name for path in Path("out").iterdir()] == ["rewards.jsonl"]
+    assert Path("out/rewards.jsonl").read_text() == "mine"
+    assert main(arguments("preferences")) == 0, "the other kinds of data have other names"
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_a_refused_run_had_begun_goes_again(capsys: pytest.CaptureFixture[str]) -> None:
+    changed("matrix", 0, verdicts=["P-", "PF", "FP"])
+    assert main(arguments("rewards")) == 2
+    assert "got 1 cells of Own/0" in capsys.readouterr().err
+    assert not Path("out").exists()
+    dropped("tests", 1)
+    Path("out").mkdir()
+    assert main(arguments("rewards")) == 2
+    assert not list(Path("out").iterdir()), "a folder that was there stays, as it was"
+
+
+@pytest.mark.usefixtures("folder")
 def test_rating_tests_needs_labels(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments("unittest-sft")) == 2
     assert "--labels" in capsys.readouterr().err

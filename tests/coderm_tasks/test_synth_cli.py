@@ -124,11 +124,11 @@ def test_tests_are_filtered_labelled_and_repaired(server, script, capsys):
     assert main(words(server, "--json")) == 0
     report = json.loads(capsys.readouterr().out)
     assert steps(report) == {
-        "filter": (4, 3), "sample": (12, 12), "label": (12, 6), "repair 1": (6, 3), "repair 2": (3, 0),
-        "records": (3, 3),
+        "filter": (4, 3), "sample": (12, 12), "extract": (12, 12), "label": (12, 6), "repair 1": (6, 3),
+        "repair 2": (3, 0), "records": (3, 3),
     }  # fmt: skip
     assert report["yields"][0]["left_out"] == {"depends on chance or time": 1}
-    assert report["yields"][2]["left_out"] == {"an assertion fails": 6}
+    assert report["yields"][3]["left_out"] == {"an assertion fails": 6}
     assert (report["tests"], report["problems"], report["resumed"]) == (9, 3, 0)
     assert sorted(path.name for path in Path("out").iterdir()) == FILES
     assert json.loads(Path("out/yield.json").read_text()) == report["yields"]
@@ -300,10 +300,10 @@ def refused(capsys: pytest.CaptureFixture[str], command: list[str]) -> str:
     ("more", "complaint"),
     [
         (["--dataset", "mbpp"], "got both --dataset and --problems"),
-        (["--n", "0"], "n is 0: expected at least 1"),
-        (["--repair-rounds", "-1"], "rounds is -1: expected at least 0"),
-        (["--limit", "0"], "limit is 0"),
-        (["--max-far", "1.5"], "max_far is 1.5: expected a share from 0 to 1"),
+        (["--n", "0"], "--n is 0: expected at least 1"),
+        (["--repair-rounds", "-1"], "--repair-rounds is -1: expected at least 0"),
+        (["--limit", "0"], "--limit is 0"),
+        (["--max-far", "1.5"], "--max-far is 1.5: expected a share from 0 to 1"),
         (["--prompt", "nonsense"], "nonsense"),
         (["--weaker-model", "m"], "got --weaker-model and no place where it runs"),
         (["--weaker-engine", "hf"], "no --weaker-model"),

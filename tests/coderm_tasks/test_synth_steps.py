@@ -295,7 +295,7 @@ def test_without_weaker_solutions_every_accepted_test_is_kept(executor: Executor
     [
         ({"samples": Path("s"), "config": ModelConfig(model="m", base_url="http://x/v1")}, "a weaker model"),
         ({"labels": Path("l")}, "labels without weaker samples"),
-        ({"n": 0}, "weaker n is 0"),
+        ({"n": 0}, "--weaker-n is 0"),
     ],
 )
 def test_a_weaker_source_that_makes_no_sense_is_refused(given, complaint):
@@ -306,7 +306,7 @@ def test_a_weaker_source_that_makes_no_sense_is_refused(given, complaint):
 def test_yields_follow_the_tests_from_step_to_step():
     sampled = Generated(
         tests={},
-        dropped={"no code": 2},
+        dropped={"no test found": 2, "duplicate": 4, "cut off": 1},
         finish_reasons={},
         failed={"Own/1": "too long"},
         short={},
@@ -320,11 +320,16 @@ def test_yields_follow_the_tests_from_step_to_step():
     fit = Fit((problem(), problem(number=1)), {"no question in words": 1})
     steps = {step.step: step for step in yields(3, fit, sampled, totals, 2, weaker=True)}
     assert {name: (one.came, one.stayed) for name, one in steps.items()} == {
-        "filter": (3, 2), "sample": (12, 9), "label": (8, 4), "repair 1": (3, 1), "weaker": (5, 3), "records": (2, 1),
+        "filter": (3, 2), "sample": (12, 9), "extract": (13, 8), "label": (8, 4), "repair 1": (3, 1), "weaker": (5, 3),
+        "records": (2, 1),
     }  # fmt: skip
-    assert steps["sample"].left_out == {"no code": 2, "questions refused": 1}
+    assert all(one.came == one.stayed + sum(one.left_out.values()) for one in steps.values())
+    assert steps["sample"].left_out == {"hold no usable test": 3}
+    assert steps["extract"].left_out == {"duplicate": 4, "cut off": 1}
     assert steps["label"].left_out == {"tests nothing": 1, "an assertion fails": 2, "does not end": 1}
     assert steps["repair 1"].left_out == {"fails again": 2}
     assert steps["weaker"].left_out == {"accepts wrong solutions": 2}
-    assert steps["records"] == Yield(step="records", unit="questions", came=2, stayed=1, left_out={"no test left": 1})
+    assert steps["records"] == Yield(
+        step="records", unit="questions", came=2, stayed=1, left_out={"refused by the model": 1}
+    )
     assert "weaker" not in {step.step for step in yields(3, fit, sampled, totals, 2, weaker=False)}
