@@ -151,15 +151,26 @@ class _Continuation:
 
 
 def _join(lines: list[str], head: int, tree: ast.Module, entry: ast.stmt, entry_point: str) -> str:
-    """The prompt verbatim, the entry point, and of the rest what the entry point needs."""
+    """The prompt without loose words, the entry point, and of the rest what the entry point needs."""
     first, last = lines_of(entry)
     inside = first < head  # the body continues the prompt's signature; else the text repeats the signature
     later = [node for node in tree.body if lines_of(node)[0] >= (last if inside else head)]
     pool = [node for node in later if node is not entry and entry_point not in bound_names(node)]
     pool = [entry, *pool] if inside else sorted([entry, *pool], key=lambda node: node.lineno)
     needed = [node for node in _needed(pool, entry_point) if not (inside and node is entry)]
-    kept = "\n".join(lines[: last if inside else head]).rstrip()
+    words = _loose_words(tree, head)
+    kept = "\n".join(line for at, line in enumerate(lines[: last if inside else head]) if at not in words).rstrip()
     return "\n\n\n".join([kept, *(segment(lines, node) for node in needed)]) + "\n"
+
+
+def _loose_words(tree: ast.Module, head: int) -> set[int]:
+    """Lines before ``head`` that hold nothing but expressions: a prompt in words that happens to parse ("add")."""
+    code: set[int] = set()
+    words: set[int] = set()
+    for node in tree.body:
+        loose = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+        (words if loose else code).update(range(*lines_of(node)))
+    return {line for line in words - code if line < head}
 
 
 def _does_something(node: ast.stmt) -> bool:

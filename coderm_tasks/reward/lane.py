@@ -65,6 +65,10 @@ class Found(Struct, frozen=True, eq=False):
     """Shape (N, M). A completion without code has a row of ERROR; a row without verdicts is NOT_RUN."""
     has_code: NDArray[np.bool_]
     """Shape (N,): whether there was any code; False also where nothing was read."""
+    void: NDArray[np.bool_]
+    """Shape (M,): tests that were found to test nothing, whatever the solution."""
+    broken_context: bool = False
+    """The context was found not to run: no test could be run by it."""
 
 
 class Judged(Struct, frozen=True, tag="judged"):
@@ -73,6 +77,8 @@ class Judged(Struct, frozen=True, tag="judged"):
     letters: bytes
     shared: bytes
     has_code: bytes
+    void: bytes
+    broken_context: bool
     stats: RunStats
 
 
@@ -133,8 +139,12 @@ class ProcessLane:
         shape = (len(work.job.solutions), len(work.job.tests))
         letters = np.frombuffer(answer.letters, dtype=np.uint8).reshape(shape)
         shared = np.frombuffer(answer.shared, dtype=np.bool_).reshape(shape)
-        has_code = np.frombuffer(answer.has_code, dtype=np.bool_)
-        return Found(PassMatrix(work.job.job_id, letters, shared, answer.stats), has_code)
+        return Found(
+            PassMatrix(work.job.job_id, letters, shared, answer.stats),
+            np.frombuffer(answer.has_code, dtype=np.bool_),
+            np.frombuffer(answer.void, dtype=np.bool_),
+            answer.broken_context,
+        )
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:

@@ -11,6 +11,7 @@ import msgspec
 from coderm_tasks.extract import extract_solution
 from coderm_tasks.model import GroundTruth, Problem
 from coderm_tasks.reward.lane import Failed, Judged, LaneSetup, ReadAs, Work
+from coderm_tasks.reward.stub import Stub
 from executor import CellJob, Executor, ExecutorError, open_executor
 from executor.child_process import follow_parent
 from executor.inside.frames import pack, read_frame, write_all
@@ -31,8 +32,9 @@ def main() -> None:
     try:
         cache = None if setup.cache is None else Path(setup.cache)
         with open_executor(workers=1, limits=setup.limits, cache=cache) as executor:
+            stub = Stub(executor)
             while (frame := read_frame(0)) is not None:
-                _answer(_judge(executor, _WORK.decode(frame)))
+                _answer(_judge(executor, stub, _WORK.decode(frame)))
     except ExecutorError as error:
         _answer(Failed(type(error).__name__, str(error)))
 
@@ -41,11 +43,12 @@ def _answer(answer: Judged | Failed) -> None:
     write_all(1, pack(msgspec.msgpack.encode(answer)))
 
 
-def _judge(executor: Executor, work: Work) -> Judged:
+def _judge(executor: Executor, stub: Stub, work: Work) -> Judged:
     job = work.job if work.read_as is None else _read(work.job, work.read_as)
     (matrix,) = executor.run([job])
     has_code = bytes(bool(solution.strip()) for solution in job.solutions)
-    return Judged(matrix.letters.tobytes(), matrix.shared.tobytes(), has_code, matrix.stats)
+    void, broken_context = stub.faults(job, matrix) if any(has_code) else (bytes(len(job.tests)), False)
+    return Judged(matrix.letters.tobytes(), matrix.shared.tobytes(), has_code, void, broken_context, matrix.stats)
 
 
 def _read(job: CellJob, how: ReadAs) -> CellJob:

@@ -28,6 +28,8 @@ class Status(str, Enum):
     """The completion holds no definition of the entry point: it passes nothing."""
     NO_TESTS = "no_tests"
     """No test says anything about the solution."""
+    NO_CONTEXT = "no_context"
+    """The context does not run, and with it no test."""
     UNJUDGED = "unjudged"
     """The deadline came first."""
 
@@ -65,9 +67,11 @@ def score_rows(found: Found, tests: ReadTests, *, scheme: Scheme = "share", coun
         count_shared: whether passes count that a solution could forge. False: they do not, and tests that always run
             in the solution's process are left out.
     """
+    if found.broken_context:
+        return [Score(reward=None, status=Status.NO_CONTEXT) for _ in found.has_code]
     worthless = {Kind.VACUOUS} if count_shared else {Kind.VACUOUS, Kind.SHARED}
     weights = np.array(tests.weights, dtype=np.float64)
-    counts = np.array([kind not in worthless for kind in tests.kinds], dtype=np.bool_) & (weights > 0)
+    counts = np.array([kind not in worthless for kind in tests.kinds], dtype=np.bool_) & ~found.void & (weights > 0)
     return [
         _score(found.matrix.letters[row], found.matrix.shared[row], weights, counts, code, scheme, count_shared)
         for row, code in enumerate(found.has_code.tolist())

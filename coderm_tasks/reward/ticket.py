@@ -53,6 +53,8 @@ class Ticket:
         self._letters = [np.full(shape, ord(Verdict.NOT_RUN.value), dtype=np.uint8) for shape in shapes]
         self._shared = [np.zeros(shape, dtype=np.bool_) for shape in shapes]
         self._has_code = [np.zeros(shape[0], dtype=np.bool_) for shape in shapes]
+        self._void = [np.zeros(shape[1], dtype=np.bool_) for shape in shapes]
+        self._broken = [False for _ in works]
         self._stats = [RunStats() for _ in works]
         self.pending = deque(piece for number in range(len(works)) for piece in self._pieces(number))
         self._open = len(self.pending)
@@ -74,6 +76,8 @@ class Ticket:
         self._letters[piece.job][piece.rows] = found.matrix.letters
         self._shared[piece.job][piece.rows] = found.matrix.shared
         self._has_code[piece.job][piece.rows] = found.has_code
+        self._void[piece.job] |= found.void
+        self._broken[piece.job] |= found.broken_context
         self._stats[piece.job] += found.matrix.stats
         self._open -= 1
         self.finish_if_complete()
@@ -100,7 +104,7 @@ class Ticket:
         # Each piece counted the tests anew.
         stats = msgspec.structs.replace(self._stats[number], cells=letters.size, unique_tests=len(set(job.tests)))
         matrix = PassMatrix(job.job_id, letters, self._shared[number].copy(), stats)
-        return Found(matrix, self._has_code[number].copy())
+        return Found(matrix, self._has_code[number].copy(), self._void[number].copy(), self._broken[number])
 
 
 def sendable_work(work: Work) -> Work:

@@ -97,7 +97,8 @@ class UnitTestReward:
         if log_extra is not None:
             log_extra(f"{self.__name__}/status", [score.status.value for score in scores])
             log_extra(f"{self.__name__}/verdicts", [score.verdicts for score in scores])
-        return [self.on_invalid if score.status is Status.NO_TESTS else score.reward for score in scores]
+        nothing = (Status.NO_TESTS, Status.NO_CONTEXT)
+        return [self.on_invalid if score.status in nothing else score.reward for score in scores]
 
     def scores(self, prompts: Sequence[Turn], completions: Sequence[Turn], **columns: Any) -> list[Score]:
         """Return what the rewards stand on. Raises as :meth:`__call__`."""
@@ -127,12 +128,12 @@ class UnitTestReward:
             texts = _texts(tests[number], number, self._tests)
             found.append(
                 Sample(
-                    completion=_text(completions[number]),
+                    completion=_text(completions[number], f"completion {number}"),
                     entry_point=names[number],
                     tests=texts,
                     weights=_weights(weights[number], len(texts), number),
-                    prompt=_text(prompts[number]),
-                    context=contexts[number],
+                    prompt=_text(prompts[number], f"prompt {number}"),
+                    context=_context(contexts[number], number),
                     chat=not isinstance(completions[number], str),
                 )
             )
@@ -149,6 +150,7 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
         "all_passed": sum(bool(score.counted) and score.passed == score.counted for score in scores)
         / max(1, len(scores)),
         "shared_passes": sum(score.shared for score in scores) / max(1, passed),
+        "evaded": sum(score.evaded for score in scores) / max(1, sum(score.counted for score in scores)),
     }
 
 
@@ -162,6 +164,7 @@ def _column(columns: Mapping[str, Any], name: str, count: int, *, needed: bool =
             f"got no column {name!r}{hint}; the columns are {', '.join(sorted(columns)) or 'none'}: expected it in the "
             "data set, with an entry per sample; add it, or name another with tests_column or entry_point_column"
         )
+    values = values.tolist() if hasattr(values, "tolist") else values  # an array, or a column of one
     if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != count:
         got = type(values).__name__ if isinstance(values, str) or not isinstance(values, Sequence) else len(values)
         raise RewardError(f"column {name!r} is {got}: expected a list with an entry for each of {count} completions")
@@ -169,7 +172,7 @@ def _column(columns: Mapping[str, Any], name: str, count: int, *, needed: bool =
 
 
 def _texts(value: Any, number: int, column: str) -> tuple[str, ...]:
-    texts = (value,) if isinstance(value, str) else value
+    texts = (value,) if isinstance(value, str) else value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
         raise RewardError(f"{column} of sample {number} is {value!r:.80}: expected a list of sources, or one source")
     return tuple(texts)
@@ -186,10 +189,18 @@ def _weights(value: Any, count: int, number: int) -> tuple[float, ...]:
     return tuple(map(float, weights))
 
 
-def _text(turn: Turn) -> str:
+def _context(value: Any, number: int) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise RewardError(f"context of sample {number} is {value!r:.80}: expected Python source, or None")
+    return value
+
+
+def _text(turn: Turn, what: str) -> str:
     """A text as it is; of messages the last one's content, whose parts are joined where it has several."""
     if isinstance(turn, str):
         return turn
+    if not isinstance(turn, (list, tuple)) or not all(isinstance(message, Mapping) for message in turn):
+        raise RewardError(f"{what} is {turn!r:.80}: expected a text, or messages with role and content")
     content = turn[-1].get("content") if turn else ""
     if isinstance(content, (list, tuple)):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))

@@ -21,11 +21,12 @@ from typing import Any
 
 import msgspec
 
-from coderm_tasks.errors import RewardError
+from coderm_tasks.errors import RewardError, did_you_mean
 from coderm_tasks.reward.batch import Batch, Reading, Sample, read_batch
 from coderm_tasks.reward.lane import Found
 from coderm_tasks.reward.options import RewardOptions, shared_scheduler
 from coderm_tasks.reward.scoring import Scheme, Score, Status
+from executor import Limits
 
 __all__ = ["compute_score", "compute_score_async", "compute_score_batched"]
 
@@ -42,10 +43,11 @@ def compute_score(
     """Reward one completion; calls from several threads are judged together.
 
     Args:
-        options: ``scheme``, ``count_shared``, ``deadline_s``, ``workers``, ``cache``; verl's own are left alone.
+        options: ``scheme``, ``count_shared``, ``deadline_s``, ``workers``, ``cache``, ``limits`` (fields of
+            :class:`executor.Limits`); verl's own are left alone.
 
     Returns:
-        ``score`` from 0 to 1, ``judged`` (1 or 0), and ``passed``, ``counted`` and ``shared`` tests.
+        ``score`` from 0 to 1, ``judged`` (1 or 0), and ``passed``, ``counted``, ``shared`` and ``evaded`` tests.
 
     Raises:
         RewardError: a ground truth that is none, or no reward to be had and no ``unjudged``.
@@ -90,20 +92,44 @@ def _start(
     extras: Sequence[Mapping[str, Any] | None],
     given: Mapping[str, Any],
 ) -> tuple[Batch, Future[list[Found]]]:
+    if not len(completions) == len(truths) == len(extras):
+        raise RewardError(
+            f"got {len(completions)} solutions, {len(truths)} ground truths and {len(extras)} extra infos: expected as "
+            "many of one as of the others"
+        )
     options = _options(given)
     deadline = time.monotonic() + options.deadline_s
     samples = [
         _sample(completion, truth, {} if extra is None else extra)
-        for completion, truth, extra in zip(completions, truths, extras)
+        for completion, truth, extra in zip(completions, truths, extras, strict=True)
     ]
     batch = read_batch(samples, options.reading)
     return batch, batch.submit(shared_scheduler(options), deadline=deadline)
 
 
+_OPTIONS = ("scheme", "count_shared", "deadline_s", "workers", "cache", "limits", "unjudged")
+
+
 def _options(given: Mapping[str, Any]) -> RewardOptions:
+    for name in given:
+        if name not in _OPTIONS and (hint := did_you_mean(name, _OPTIONS)):
+            raise RewardError(f"reward_kwargs has {name!r}{hint}: the options are {', '.join(_OPTIONS)}")
     scheme: Scheme = given.get("scheme", "share")
     known = {name: given[name] for name in ("deadline_s", "workers", "cache") if name in given}
+    if "limits" in given:
+        known["limits"] = _limits(given["limits"])
     return RewardOptions(reading=Reading(scheme=scheme, count_shared=given.get("count_shared", True)), **known)
+
+
+def _limits(given: Any) -> Limits:
+    if isinstance(given, Limits):
+        return given
+    try:
+        return msgspec.convert(msgspec.to_builtins(Limits(**given)), Limits)
+    except (TypeError, ValueError) as error:  # no mapping, no such limit, none of this type or out of its range
+        raise RewardError(
+            f"limits is {given!r:.80} ({error}): expected fields of executor.Limits, such as {{'cpu_s': 2.0}}"
+        ) from error
 
 
 class _Truth(msgspec.Struct, frozen=True):
@@ -117,6 +143,8 @@ class _Truth(msgspec.Struct, frozen=True):
 
 
 def _sample(completion: str, given: Any, extra: Mapping[str, Any]) -> Sample:
+    if not isinstance(completion, str):
+        raise RewardError(f"a solution is {completion!r:.80}: expected the text of a completion")
     try:
         found = msgspec.json.decode(given) if isinstance(given, (str, bytes)) else given
         if hasattr(found, "tolist"):  # parquet hands lists over as arrays
@@ -147,11 +175,18 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
+_WHY = {
+    Status.NO_TESTS: "no test says anything about it",
+    Status.NO_CONTEXT: "the context of its tests does not run",
+    Status.UNJUDGED: "the deadline came first",
+}
+
+
 def _record(score: Score, unjudged: float | None) -> dict[str, float]:
     reward = score.reward
     if reward is None:
         if unjudged is None:
-            what = "no test says anything about it" if score.status is Status.NO_TESTS else "the deadline came first"
+            what = _WHY[score.status]
             raise RewardError(
                 f"a completion has no reward: {what}; set reward_kwargs.unjudged to go on with that score"
             )
@@ -162,4 +197,5 @@ def _record(score: Score, unjudged: float | None) -> dict[str, float]:
         "passed": float(score.passed),
         "counted": float(score.counted),
         "shared": float(score.shared),
+        "evaded": float(score.evaded),
     }

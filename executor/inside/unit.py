@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import math
+import sys
 import unittest
 from typing import Any
 
@@ -55,6 +57,8 @@ def run_test(source: str, namespace: dict[str, Any]) -> str:
     The first of F, R, E that applies is the verdict of a class with several failing methods.
     """
     namespace["__name__"] = MODULE_NAME
+    if "pytest" in source:
+        sys.modules["pytest"] = importlib.import_module(f"{__package__}.pytest_words")
     try:
         tree = ast.parse(source)
         tree.body = [node for node in tree.body if not (isinstance(node, ast.Expr) and is_unittest_main(node.value))]

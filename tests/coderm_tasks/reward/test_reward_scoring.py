@@ -16,11 +16,11 @@ def some_tests(count: int, *, weights: tuple[float, ...] = (), kinds: tuple[Kind
 
 
 def score(row: str, *, shared: str = "", code: bool = True, scheme: str = "share", count_shared: bool = True,
-          **given: tuple) -> Score:  # fmt: skip
+          void: str = "", **given: tuple) -> Score:  # fmt: skip
     matrix = PassMatrix.from_rows("job", [row], len(row))
     marks = np.array([[letter == "x" for letter in shared or "." * len(row)]], dtype=np.bool_)
     matrix = PassMatrix("job", matrix.letters, marks)
-    judged = Found(matrix, np.array([code]))
+    judged = Found(matrix, np.array([code]), np.array([mark == "v" for mark in void or "." * len(row)], dtype=np.bool_))
     (found,) = score_rows(judged, some_tests(len(row), **given), scheme=scheme, count_shared=count_shared)  # type: ignore[arg-type]
     return found
 
@@ -44,6 +44,11 @@ def test_weights_count_instead_of_numbers():
 def test_a_test_that_says_nothing_does_not_count():
     found = score("PI", kinds=(Kind.USABLE, Kind.VACUOUS))
     assert (found.reward, found.counted, found.evaded) == (1.0, 1, 0)
+
+
+def test_a_test_that_turned_out_to_say_nothing_counts_for_nobody():
+    assert (score("PI", void=".v").reward, score("FI", void=".v").reward) == (1.0, 0.0)
+    assert score("II", void="vv").status is Status.NO_TESTS
 
 
 def test_a_solution_that_keeps_a_test_from_asserting_has_not_passed_it():

@@ -55,6 +55,70 @@ def test_without_a_test_that_tests_anything_there_is_no_reward():
     assert UnitTestReward(on_invalid=-1.0)([PROMPT], [said(RIGHT)], tests=[[]], entry_point=["add"]) == [-1.0]
 
 
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert callable(add)",
+        "assert add.__name__ == 'add'",
+        "for x in []: assert add(x, 1) == 1",
+        "import unittest\nclass T(unittest.TestCase):\n    @unittest.skip('x')\n    def test_a(self):\n"
+        "        self.assertEqual(add(1, 2), 3)\n",
+        "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        self.skipTest('x')\n"
+        "        self.assertEqual(add(1, 2), 3)\n",
+    ],
+)
+def test_a_test_that_turns_out_to_test_nothing_counts_for_nobody(test):
+    assert reward(said(RIGHT), said(WRONG), tests=[[test]] * 2) == [None, None]
+    assert reward(said(RIGHT), said(WRONG), tests=[[test, TESTS[0]]] * 2) == [1.0, 0.0]
+
+
+def test_who_keeps_a_test_from_asserting_is_still_not_rewarded():
+    evader = "```python\nclass Odd:\n    pass\ndef add(a, b, kind=Odd):\n    import unittest\n    raise unittest.SkipTest\n```"
+    # The test uses a class of the solution: they share a process, in which SkipTest ends the test for good.
+    test = ("import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        Odd()\n"
+            "        self.assertEqual(add(1, 2), 3)\n")  # fmt: skip
+    honest = "```python\nclass Odd:\n    pass\ndef add(a, b, kind=Odd):\n    return a + b\n```"
+    assert reward(said(evader), said(honest), tests=[[test]] * 2) == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("context", ["def helper(x: return x", "raise ValueError", "import no_such_module"])
+def test_a_context_that_does_not_run_is_told_from_wrong_solutions(context):
+    tests = [["assert add(1, 2) == helper(3)"]] * 2
+    again = UnitTestReward()
+    columns = {"tests": tests, "entry_point": ["add"] * 2}
+    scores = again.scores([PROMPT] * 2, [said(RIGHT), said(WRONG)], context=[context] * 2, **columns)
+    assert [(score.reward, score.status) for score in scores] == [(None, Status.NO_CONTEXT)] * 2
+    sound = ["def helper(x):\n    return x\n"] * 2
+    assert again([PROMPT] * 2, [said(RIGHT), said(WRONG)], context=sound, **columns) == [1.0, 0.0]
+
+
+def test_what_tests_use_of_pytest_is_there():
+    tests = [
+        "import pytest\ndef test_a():\n    with pytest.raises(TypeError, match='missing'):\n        add(1)",
+        "from pytest import approx\ndef test_b():\n    assert add(0.1, 0.2) == approx(0.3)",
+    ]
+    assert reward(said(RIGHT), said(WRONG), tests=[tests] * 2) == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("prompt", ["add", "add(1, 2)", "Write", "math.add", "import math", "x = 1\n"])
+def test_a_prompt_in_words_that_parses_does_not_spoil_the_answer(prompt):
+    answer = "def add(a, b):\n    return a + b\n"
+    assert unit_test_reward([prompt], [answer], tests=[TESTS], entry_point=["add"]) == [1.0]
+
+
+@pytest.mark.parametrize("odd", [5, b"x", [["x"]], None])
+def test_a_turn_that_is_no_text_is_named(odd):
+    with pytest.raises(RewardError, match=r"completion 1 is .*expected a text, or messages"):
+        reward(said(RIGHT), odd)
+    with pytest.raises(RewardError, match=r"prompt 0 is .*expected a text, or messages"):
+        unit_test_reward([odd], [RIGHT], tests=[TESTS], entry_point=["add"])
+
+
+def test_columns_may_be_arrays():
+    numpy = pytest.importorskip("numpy")
+    assert reward(said(RIGHT), tests=numpy.array([TESTS])) == [1.0]
+
+
 def test_what_is_not_judged_by_the_deadline_has_no_reward_and_costs_nobody_elses():
     sleeper = "```python\nimport time\ndef add(a, b):\n    time.sleep(600)\n```"
     reward = UnitTestReward(deadline_s=6, cache=False, limits=Limits(wall_s=600))
@@ -102,6 +166,7 @@ def test_what_the_rewards_stand_on_is_logged():
         ({"entry_point": ["no name"]}, "expected the name of the function"),
         ({"entry_point": [None]}, "expected the name of the function"),
         ({"test_weights": [[1]]}, "expected 2 numbers"),
+        ({"context": [5]}, "context of sample 0 is 5: expected Python source"),
         ({"test_weights": [[1, float("nan")]]}, "expected 2 numbers"),
     ],
 )

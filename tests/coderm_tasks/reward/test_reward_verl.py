@@ -22,7 +22,7 @@ HALF = "```python\ndef f(x):\n    return 2\n```"
 )
 def test_one_completion_is_scored_by_its_ground_truth(truth):
     got = compute_score(data_source="kod", solution_str=HALF, ground_truth=truth, extra_info={})
-    assert got == {"score": 0.5, "judged": 1.0, "passed": 1.0, "counted": 2.0, "shared": 0.0}
+    assert got == {"score": 0.5, "judged": 1.0, "passed": 1.0, "counted": 2.0, "shared": 0.0, "evaded": 0.0}
 
 
 def test_what_the_ground_truth_lacks_is_taken_from_the_extra_info():
@@ -48,6 +48,39 @@ def test_completions_scored_on_an_event_loop_are_judged_together():
         return await asyncio.gather(*(compute_score_async("kod", text, TRUTH, {}) for text in (RIGHT, HALF)))
 
     assert [record["score"] for record in asyncio.run(run())] == [1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ((["kod"] * 3, [RIGHT] * 3, [TRUTH] * 2, [None] * 3), "got 3 solutions, 2 ground truths and 3 extra infos"),
+        ((["kod"], [None], [TRUTH], [None]), "a solution is None: expected the text"),
+    ],
+)
+def test_a_batch_that_does_not_fit_together_is_refused(given, complaint):
+    with pytest.raises(RewardError, match=complaint):
+        compute_score_batched(*given)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"unjugded": 0.0}, r"'unjugded' \(did you mean 'unjudged'\?\)"),
+        ({"limits": {"cpu": 1}}, "limits is .*such as"),
+        ({"limits": {"cpu_s": -1}}, "limits is .*such as"),
+        ({"limits": {"cpu_s": "long"}}, "limits is .*such as"),
+        ({"limits": 3}, "limits is 3 .*such as"),
+    ],
+)
+def test_options_that_are_none_are_refused(options, complaint):
+    with pytest.raises(RewardError, match=complaint):
+        compute_score("kod", RIGHT, TRUTH, {}, **options)
+
+
+def test_limits_are_an_option_and_other_names_are_verls_own():
+    slow = "```python\ndef f(x):\n    while True:\n        pass\n```"
+    got = compute_score("kod", slow, TRUTH, {}, limits={"cpu_s": 0.2}, reward_router_address=None)
+    assert (got["score"], got["judged"]) == (0.0, 1.0)
 
 
 def test_without_a_reward_it_raises_unless_told_what_to_give():
