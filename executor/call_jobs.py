@@ -131,7 +131,7 @@ def expected_frames(job: CallJob) -> tuple[bytes, ...]:
 
 def _value_frame(value: Any) -> bytes:
     """The frame with which a solution's process answers where it returns ``value``."""
-    return json.dumps(["v", wire.encode(value)], separators=(",", ":")).encode("ascii")
+    return wire.text_of(["v", wire.encode(value)]).encode("ascii")
 
 
 class _Decoder:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import json
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -397,7 +396,7 @@ class Scope:
 
 def _request_text(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
     request = ["", wire.encode(arguments), wire.encode(keywords)]
-    text = json.dumps(request, separators=(",", ":"))
+    text = wire.text_of(request)
     if len(text) > bounds.LONGEST:
         raise NotLiftable("arguments too long")
     return text

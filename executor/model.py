@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from types import TracebackType
@@ -114,7 +113,7 @@ class Call(Struct, frozen=True, dict=True):
         if not (wire.is_plain(self.args) and wire.is_plain(dict(self.kwargs))):
             raise TypeError(f"a call of {self.function or 'the entry point'} has an argument that is no plain data")
         request = [self.function, wire.encode(tuple(self.args)), wire.encode(dict(self.kwargs))]
-        return json.dumps(request, separators=(",", ":"))
+        return wire.text_of(request)
 
 
 class CallJob(Struct, frozen=True, kw_only=True):

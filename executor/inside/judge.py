@@ -44,7 +44,7 @@ class _Session:
         if not (wire.is_plain(args) and wire.is_plain(kwargs)):
             self._stop("shared")
         request = ["call", function, wire.encode(args), wire.encode(kwargs)]
-        self._link.send(json.dumps(request, separators=(",", ":")).encode("ascii"))
+        self._link.send(wire.text_of(request).encode("ascii"))
         frame = self._link.receive()
         if frame is None:
             self._stop("E")

@@ -23,7 +23,6 @@ _UNSENDABLE = ["u", "E"]
 expects, nor choose to be judged in a process of its own."""
 _TOO_LARGE = ["u", "R"]
 """The call returned more than may be sent, or than memory holds."""
-_ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps would build one for every reply
 
 
 def load(source: str, name: str = "solution") -> types.ModuleType:
@@ -98,11 +97,11 @@ def answer(module: types.ModuleType, entry_point: str, request: list[Any]) -> li
 
 def _dump(reply: list[Any], limit: int) -> bytes:
     try:
-        text = _ENCODER.encode(reply)
+        text = wire.text_of(reply)
     except BaseException:
-        text = _ENCODER.encode(_UNSENDABLE)
+        text = wire.text_of(_UNSENDABLE)
     if len(text) > limit:
-        text = _ENCODER.encode(_TOO_LARGE)
+        text = wire.text_of(_TOO_LARGE)
     return text.encode("ascii")
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "encode",
     "is_plain",
     "loads",
+    "text_of",
 ]
 
 MAX_DEPTH = 150
@@ -93,7 +94,11 @@ class Opaque:
 
 def dumps(value: Any) -> str:
     """Encode ``value`` to ASCII JSON text. Raises Unportable."""
-    return json.dumps(encode(value), separators=(",", ":"))
+    return text_of(encode(value))
+
+
+text_of = json.JSONEncoder(separators=(",", ":")).encode
+"""ASCII JSON text of what JSON knows. ``json.dumps`` would build an encoder for every text."""
 
 
 _ATOMS = (str, bool, int, float, type(None), bytes, complex, range, Fraction, Decimal)
