@@ -1,0 +1,17 @@
+"""Numbers and names in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["counted", "some"]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names, for a message."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 problem``, ``2 problems``: for nouns that take an s."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
