@@ -134,7 +134,7 @@ def test_a_record_without_a_window_is_told_to_be_made_again(tmp_path: Path, caps
     record["files"]["tests"]["sha256"] = sha256_of(tmp_path / "tests.jsonl")
     record_file.write_text(json.dumps(record))
     assert bundle("livecodebench", tmp_path / "best.jsonl", tmp_path / "b.zip") == 2
-    assert "whose record names no window or release has to be run again" in capsys.readouterr().err
+    assert "where the run had a window or a release, run coderm rerank again with it" in capsys.readouterr().err
 
 
 def test_the_data_set_is_found_where_the_run_had_it_or_where_the_flag_says(

@@ -15,7 +15,7 @@ from coderm_tasks.hosts.bundles.method import Method
 from coderm_tasks.hosts.bundles.method_page import method_page
 from coderm_tasks.hosts.bundles.opened import RECORDS, Bundle
 from coderm_tasks.hosts.bundles.submissions import HUB_FOLDER, HUB_WARNING, bundle_name, hub_entry, submission
-from coderm_tasks.hosts.bundles.words import counted, some
+from coderm_tasks.hosts.bundles.words import are, counted, some
 
 __all__ = ["check_board_files", "check_texts"]
 
@@ -58,7 +58,8 @@ def _folder_faults(bundle: Bundle, method: Method) -> list[str]:
         if name not in there or there[name].read_bytes() != code.encode("utf-8", "replace")
     ]
     wrong += sorted(there.keys() - expected.keys())
-    return [f"{counted(len(wrong), 'file')} of the sample folder differ from the JSONL: {some(wrong)}"] if wrong else []
+    files = counted(len(wrong), "file")
+    return [f"{files} of the sample folder {are(len(wrong))} not as in the JSONL: {some(wrong)}"] if wrong else []
 
 
 def _hub_faults(bundle: Bundle, method: Method) -> list[str]:

@@ -15,7 +15,7 @@ from coderm_tasks.hosts.bundles.derived import RERANK, derive, derived_again
 from coderm_tasks.hosts.bundles.gather import HOTTEST, UNKNOWN_SANDBOX
 from coderm_tasks.hosts.bundles.method import Method
 from coderm_tasks.hosts.bundles.opened import Bundle
-from coderm_tasks.hosts.bundles.words import counted, some
+from coderm_tasks.hosts.bundles.words import are, counted, some
 from coderm_tasks.run_record import questions_sha256
 
 __all__ = ["check_choice", "check_complete", "check_hashes", "check_method", "check_syntax", "of_this_version"]
@@ -132,5 +132,5 @@ def check_choice(bundle: Bundle) -> tuple[str, str]:
     ]
     submitted = counted(len(wrong or bundle.submitted), "submitted solution")
     if wrong:
-        return "fail", f"{submitted} {'is' if len(wrong) == 1 else 'are'} not the selected sample: {some(wrong)}"
+        return "fail", f"{submitted} {are(len(wrong))} not the selected sample: {some(wrong)}"
     return "pass", f"{submitted}: the selected samples"

@@ -15,7 +15,7 @@ from coderm_tasks.hosts.bundles.method import METHOD, METHOD_FORMAT, WARNING, Me
 from coderm_tasks.hosts.bundles.run import Run
 from coderm_tasks.pipeline import expected_correctness
 
-__all__ = ["ALL_GIVEN", "Derived", "cells_of", "derive", "derived_again"]
+__all__ = ["ALL_GIVEN", "RERANK", "Derived", "cells_of", "derive", "derived_again"]
 
 RERANK = "coderm rerank"
 ALL_GIVEN = "every test of the file"

@@ -14,13 +14,14 @@ from coderm_tasks.atomic import check_writable
 from coderm_tasks.errors import ConfigError, InputError
 from coderm_tasks.hosts.bundles.archive import write_zip
 from coderm_tasks.hosts.bundles.boards import BoardFacts, check_acknowledged, check_facts, get_board
+from coderm_tasks.hosts.bundles.derived import RERANK
 from coderm_tasks.hosts.bundles.gather import Stated, check_stated, method_of
 from coderm_tasks.hosts.bundles.method import Method, encode
 from coderm_tasks.hosts.bundles.method_page import method_page
-from coderm_tasks.hosts.bundles.problem_sets import BIGCODEBENCH, LIVECODEBENCH, ProblemSets, part_of, recorded_path
+from coderm_tasks.hosts.bundles.problem_sets import BIGCODEBENCH, ProblemSets, part_of, recorded_path
 from coderm_tasks.hosts.bundles.run import Run, read_runs
 from coderm_tasks.hosts.bundles.submissions import bundle_name, submission
-from coderm_tasks.hosts.bundles.words import counted, some
+from coderm_tasks.hosts.bundles.words import are, counted, some
 from coderm_tasks.run_record import questions_sha256
 
 __all__ = ["BIGCODEBENCH_ID", "BundleReport", "BundleRequest", "make_bundle"]
@@ -117,7 +118,7 @@ def _check_dataset(method: Method, run: Run) -> None:
     others = [task_id for task_id in run.selections if not BIGCODEBENCH_ID.fullmatch(task_id)]
     if method.dataset == BIGCODEBENCH and others:
         raise InputError(
-            f"the run holds {counted(len(others), 'problem')} that {'is' if len(others) == 1 else 'are'} not "
+            f"the run holds {counted(len(others), 'problem')} that {are(len(others))} not "
             f"BigCodeBench's ({some(others)}); expected task ids BigCodeBench/0, BigCodeBench/1, ...; give "
             "its problems their own ids, and run coderm rerank --problems again"
         )
@@ -151,9 +152,10 @@ def _set_of(method: Method) -> str:
 
 def _remedy(method: Method) -> str:
     rest = "run the rest (an lm-eval run without --limit), or name all ranks"
-    if method.dataset != LIVECODEBENCH:
+    if method.tool != RERANK or method.slice is None or not method.slice.is_whole:
         return rest
-    return f"{rest}; a run of coderm rerank whose record names no window or release has to be run again with its flags"
+    # Before records named the part, they looked like those of the whole.
+    return f"{rest}; where the run had a window or a release, run coderm rerank again with it (verdicts are cached)"
 
 
 def records_of(run: Run) -> dict[str, bytes]:
@@ -184,7 +186,9 @@ def _lines_of(codes: Mapping[str, Sequence[str]], key: str) -> list[dict[str, st
 
 
 def _unknown(method: Method) -> list[str]:
-    names = [name for name in ("top_p", "max_tokens", "budget", "allocation") if getattr(method, name) is None]
+    facts = ("top_p", "max_tokens", "sample_seed", "budget", "allocation")
+    names = [name for name in facts if getattr(method, name) is None]
+    names += [f"cost.{name}" for name in ("sample_tokens", "test_tokens") if getattr(method.cost, name) is None]
     if method.test_writer.source != "self" and method.test_writer.model is None:
         names.append("the model that wrote the tests (--generator)")
     return names

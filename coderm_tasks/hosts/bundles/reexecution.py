@@ -12,7 +12,7 @@ from coderm_tasks.errors import InputError
 from coderm_tasks.evidence import gather_for, with_extras
 from coderm_tasks.hosts.bundles.method import Method
 from coderm_tasks.hosts.bundles.run import Run
-from coderm_tasks.hosts.bundles.words import counted, some
+from coderm_tasks.hosts.bundles.words import are, counted, some
 from coderm_tasks.model import Problem
 from coderm_tasks.pipeline import Work, run_matrices
 from coderm_tasks.rerank import Need, Strategy, StrategyInput, get_selector, select
@@ -80,7 +80,7 @@ def reselect(
             wrong.append(task_id)
     if wrong:
         others = counted(len(wrong), "selection")
-        return "fail", f"{others} not what {strategy} selects from the matrix: {some(wrong)}"
+        return "fail", f"{others} {are(len(wrong))} not what {strategy} selects from the matrix: {some(wrong)}"
     return "pass", f"{strategy} with seed {seed} selects the same in {counted(len(inputs), 'problem')}"
 
 

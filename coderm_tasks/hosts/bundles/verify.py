@@ -27,6 +27,7 @@ from coderm_tasks.hosts.bundles.opened import Bundle, read_bundle
 from coderm_tasks.hosts.bundles.problem_sets import ProblemSets
 from coderm_tasks.hosts.bundles.reexecution import draw_jobs, executes, rerun, reselect
 from coderm_tasks.hosts.bundles.relabelling import draw_labels, regrade
+from coderm_tasks.hosts.bundles.words import counted
 from coderm_tasks.rerank import get_selector
 from executor import Executor, ExecutorError, Limits, LimitsError
 
@@ -149,7 +150,13 @@ def _checks(folder: Path, run: _Run, sets: ProblemSets) -> list[Check]:
         bundle = read_bundle(folder, sets)
     except _MALFORMED as error:
         return [*checks, Check("records", FAIL, _words(error, folder))]
-    checks.append(Check("records", PASS, f"{len(bundle.run.samples)} problems, matrices and selections fit together"))
+    checks.append(
+        Check(
+            "records",
+            PASS,
+            f"of {counted(len(bundle.run.samples), 'problem')}, with matrix and selection, fit together",
+        )
+    )
     named: tuple[tuple[str, Callable[[], tuple[str, str]]], ...] = (
         ("complete", lambda: check_complete(bundle)),
         ("method", lambda: check_method(bundle)),
@@ -213,7 +220,7 @@ def _verdicts(bundle: Bundle, run: _Run) -> tuple[str, str]:
         return SKIPPED, f"data set {bundle.method.dataset} is not ours: its problems are not at hand (--problems FILE)"
     jobs = draw_jobs(bundle.run, problems, run.share, run.seed)
     if not jobs:
-        return SKIPPED, "there is no cell to run"
+        return PASS, "there is no cell to run"
     cells = sum(len(job.rows) * len(job.work.tests) for job in jobs)
     with run.open_executor(_limits(bundle.method)) as executor, run.shown("cells", cells) as advance:
         found = rerun(bundle.run, jobs, executor, advance)

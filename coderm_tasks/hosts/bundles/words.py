@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["counted", "some"]
+__all__ = ["are", "counted", "some"]
 
 
 def some(names: Sequence[str]) -> str:
     """The first few names, for a message."""
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def are(number: int) -> str:
+    """The verb that goes with a number."""
+    return "is" if number == 1 else "are"
 
 
 def counted(number: int, noun: str) -> str:
