@@ -71,6 +71,7 @@ def test_a_window_is_bundled_stated_and_verified_by_the_whole_data_set(
         4,
     )
     assert "| part of the data set | release_v2, contests from 2024-03-01: 4 problems |" in files["METHOD.md"].decode()
+    assert "| --release_version release_v2 --start_date 2024-03-01 |" in files["METHOD.md"].decode()
     for name in ("samples", "tests", "matrix", "selection"):
         records = map(json.loads, files[f"records/{name}.jsonl"].splitlines())
         assert {record["task_id"] for record in records} == set(WINDOW)

@@ -37,7 +37,7 @@ def _rows(method: Method) -> list[tuple[str, object]]:
     return [
         ("model", method.model),
         ("data set", f"{method.dataset}, {counted(method.problems, 'problem')}"),
-        *([("part of the data set", _part(method))] if method.slice is not None else []),
+        *_part(method),
         ("SHA-256 of its questions", method.questions_sha256),
         *((f"SHA-256 of its file {name}", digest) for name, digest in method.data_files.items()),
         ("N: solutions per problem", _range(method.samples)),
@@ -61,9 +61,14 @@ def _rows(method: Method) -> list[tuple[str, object]]:
     ]
 
 
-def _part(method: Method) -> str:
+def _part(method: Method) -> list[tuple[str, object]]:
     part = method.slice
-    return "unknown" if part is None else f"{part.words}: {counted(method.problems, 'problem')}"
+    if part is None:
+        return []
+    return [
+        ("part of the data set", f"{part.words}: {counted(method.problems, 'problem')}"),
+        ("the same in lcb_runner.runner.custom_evaluator", part.evaluator_flags),
+    ]
 
 
 def _costs(cost: Cost) -> list[tuple[str, object]]:

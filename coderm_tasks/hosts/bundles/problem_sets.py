@@ -45,6 +45,12 @@ class Part(Struct, frozen=True, kw_only=True):
         return self == Part()
 
     @property
+    def evaluator_flags(self) -> str:
+        """What LiveCodeBench's own evaluator has to be told to ask for the same problems."""
+        flags = (("--release_version", self.release), ("--start_date", self.start), ("--end_date", self.end))
+        return " ".join(f"{flag} {value}" for flag, value in flags if value is not None) or "its default"
+
+    @property
     def words(self) -> str:
         """``release_v2, contests from 2024-03-01 to 2024-06-01``."""
         release = self.release or "every release that was at hand"

@@ -150,13 +150,8 @@ def _checks(folder: Path, run: _Run, sets: ProblemSets) -> list[Check]:
         bundle = read_bundle(folder, sets)
     except _MALFORMED as error:
         return [*checks, Check("records", FAIL, _words(error, folder))]
-    checks.append(
-        Check(
-            "records",
-            PASS,
-            f"of {counted(len(bundle.run.samples), 'problem')}, with matrix and selection, fit together",
-        )
-    )
+    problems = counted(len(bundle.run.samples), "problem")
+    checks.append(Check("records", PASS, f"those of {problems}, with matrices and selections, fit together"))
     named: tuple[tuple[str, Callable[[], tuple[str, str]]], ...] = (
         ("complete", lambda: check_complete(bundle)),
         ("method", lambda: check_method(bundle)),
