@@ -15,6 +15,7 @@ from coderm_tasks.cli import main
 from coderm_tasks.hosts.bundles.archive import MANIFEST, manifest_of
 from coderm_tasks.hosts.bundles.method import Method, decode, encode
 from coderm_tasks.hosts.bundles.method_page import method_page
+from coderm_tasks.hosts.bundles.problem_sets import Part
 from coderm_tasks.hosts.bundles.submissions import submission
 
 Files = dict[str, bytes]
@@ -97,6 +98,10 @@ def written(name: str, data: bytes) -> Change:
         (without("ISSUE.md"), "files of the board", "1 file missing: ISSUE.md"),
         (written("RESULT.md", b"pass@1 99%"), "files of the board", "1 file which no such bundle has: RESULT.md"),
         (written("records/notes.txt", b"pass@1"), "records", "records holds notes.txt"),
+        (replaced("method.json", b'"format": 2', b'"pass@1": 99, "format": 2'), "texts", "method.json: not what"),
+        (replaced("records/matrix.jsonl", b'"tests"', b'"pass@1":99,"tests"'), "texts", "records/matrix.jsonl"),
+        (facts(dataset="made_up"), "method", "dataset is 'made_up', and the board is about humaneval_plus"),
+        (facts(slice=Part(start="2024-03-01")), "method", "slice is stated of livecodebench and of nothing else"),
         (facts(fallbacks=3), "method", "fallbacks is 3 in method.json, 0 by the records"),
         (facts(board_ranks_best_of_n=True), "method", "board_ranks_best_of_n is true in method.json, false"),
         (facts(board_rule="ranks everything"), "method", 'board_rule is "ranks everything" in method.json'),

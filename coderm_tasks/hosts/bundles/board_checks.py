@@ -11,9 +11,10 @@ import msgspec
 from coderm_tasks.hosts.bundles.archive import MANIFEST, list_files
 from coderm_tasks.hosts.bundles.checks import of_this_version
 from coderm_tasks.hosts.bundles.derived import derived_again
-from coderm_tasks.hosts.bundles.method import Method
+from coderm_tasks.hosts.bundles.method import Method, encode
 from coderm_tasks.hosts.bundles.method_page import method_page
-from coderm_tasks.hosts.bundles.opened import RECORDS, Bundle
+from coderm_tasks.hosts.bundles.opened import Bundle
+from coderm_tasks.hosts.bundles.records import RECORDS, records_of
 from coderm_tasks.hosts.bundles.submissions import HUB_FOLDER, HUB_WARNING, bundle_name, hub_entry, submission
 from coderm_tasks.hosts.bundles.words import are, counted, some
 
@@ -87,20 +88,27 @@ def check_texts(bundle: Bundle) -> tuple[str, str]:
     Another version may word it otherwise: then its texts are not judged beyond what the other checks do.
     """
     method = derived_again(bundle.method, bundle.run)
-    expected = {_PAGE: method_page(method).encode("utf-8"), **_submission(bundle, method)}
-    texts = {name: data for name, data in expected.items() if name in (_PAGE, _FORM) or name.startswith(HUB_FOLDER)}
-    wrong = [name for name, data in texts.items() if _read(bundle.folder / name) != data]
+    texts = _texts(bundle, method)
+    expected = {**texts, **records_of(bundle.run)}
+    wrong = [name for name, data in expected.items() if _read(bundle.folder / name) != data]
     if not wrong:
-        return "pass", f"{', '.join(texts)}: as the records and method.json give them"
+        return "pass", f"{', '.join(texts)} and the records: as this version writes them"
     if of_this_version(method):
         return "fail", f"{', '.join(wrong)}: not what the records and method.json give"
-    unsaid = [name for name in wrong if method.statement.encode("utf-8") not in (_read(bundle.folder / name) or b"")]
+    statement = method.statement.encode("utf-8")
+    unsaid = [name for name in wrong if name in texts and statement not in (_read(bundle.folder / name) or b"")]
     if unsaid:
         return "fail", f"{', '.join(unsaid)}: the statement that this is no pass@1 is gone"
     return "skipped", (
         f"{', '.join(wrong)}: written by coderm-tasks {method.bundled_with}, whose words may be others; that version "
         "can compare them"
     )
+
+
+def _texts(bundle: Bundle, method: Method) -> dict[str, bytes]:
+    written = _submission(bundle, method)
+    told = {name: data for name, data in written.items() if name == _FORM or name.startswith(f"{HUB_FOLDER}/")}
+    return {_PAGE: method_page(method).encode("utf-8"), "method.json": encode(method), **told}
 
 
 def _read(path: Path) -> bytes | None:

@@ -24,6 +24,8 @@ class Board(Struct, frozen=True, kw_only=True):
     """The board's rule, in one sentence."""
     source: str
     """Where that rule can be read."""
+    datasets: tuple[str, ...] = ()
+    """Data sets that the board is about; empty: it takes any."""
 
 
 class BoardFacts(Struct, frozen=True, kw_only=True):
@@ -50,6 +52,7 @@ BOARDS = {
             rule="maintainers run the model themselves and rank greedy pass@1; the request form has no field for "
             "reranking",
             source="evalplus/evalplus, .github/ISSUE_TEMPLATE/model_eval_request.yml",
+            datasets=("humaneval_plus", "humaneval", "mbpp_plus"),
         ),
         Board(
             name="livecodebench",
@@ -57,6 +60,7 @@ BOARDS = {
             ranks_best_of_n=False,
             rule="maintainers do not support results of multi-sample aggregation on the leaderboard",
             source="LiveCodeBench/submissions, pull request 14, comment of 2025-12-23",
+            datasets=("livecodebench",),
         ),
         Board(
             name="hf",
@@ -73,6 +77,7 @@ BOARDS = {
             rule="maintainers run the model themselves; the board shows calibrated greedy pass@1, and its request form "
             "has no field for reranking",
             source="bigcode-project/bigcodebench, README and .github/ISSUE_TEMPLATE/model_eval_request.yml",
+            datasets=("bigcodebench",),
         ),
     )
 }

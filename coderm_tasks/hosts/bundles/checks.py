@@ -11,10 +11,12 @@ import msgspec
 import coderm_tasks
 from coderm_tasks.files import sha256_of
 from coderm_tasks.hosts.bundles.archive import MANIFEST, Manifest, is_safe_name
+from coderm_tasks.hosts.bundles.boards import get_board
 from coderm_tasks.hosts.bundles.derived import RERANK, derive, derived_again
 from coderm_tasks.hosts.bundles.gather import HOTTEST, UNKNOWN_SANDBOX
 from coderm_tasks.hosts.bundles.method import Method
 from coderm_tasks.hosts.bundles.opened import Bundle
+from coderm_tasks.hosts.bundles.problem_sets import LIVECODEBENCH, foreign_ids
 from coderm_tasks.hosts.bundles.words import are, counted, some
 from coderm_tasks.run_record import questions_sha256
 
@@ -54,6 +56,8 @@ def check_complete(bundle: Bundle) -> tuple[str, str]:
     missing, unknown = set(expected) - set(ids), set(ids) - set(expected)
     faults = (("missing", sorted(missing)), ("unknown", sorted(unknown)), ("more than once", twice))
     told = [f"{counted(len(names), 'problem')} {what}: {some(names)}" for what, names in faults if names]
+    if others := foreign_ids(method.dataset, ids):
+        told.append(f"{counted(len(others), 'problem')} not of {method.dataset}: {some(others)}")
     if set(bundle.run.selections) != set(expected):
         told.append("the records are not of the problems of the data set")
     if known and method.questions_sha256 not in (None, questions_sha256(known.values())):
@@ -105,6 +109,11 @@ def _impossible(method: Method) -> list[str]:
         told.append(f"sandbox is {method.sandbox!r}, in which no run of this package executes anything")
     if method.tool not in _TOOLS:
         told.append(f"tool is {method.tool!r}, which writes no records")
+    datasets = get_board(method.board).datasets
+    if datasets and method.dataset not in datasets:
+        told.append(f"dataset is {method.dataset!r}, and the board is about {' or '.join(datasets)}")
+    if (method.slice is not None) != (method.dataset == LIVECODEBENCH):
+        told.append(f"slice is stated of {LIVECODEBENCH} and of nothing else")
     if not 0 <= method.temperature <= HOTTEST:
         told.append(f"temperature is {method.temperature:g}, at which nothing is sampled")
     return told

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,23 +16,16 @@ from coderm_tasks.hosts.bundles.derived import RERANK
 from coderm_tasks.hosts.bundles.gather import Stated, check_stated, method_of
 from coderm_tasks.hosts.bundles.method import Method, encode
 from coderm_tasks.hosts.bundles.method_page import method_page
-from coderm_tasks.hosts.bundles.problem_sets import BIGCODEBENCH, ProblemSets, part_of, recorded_path
+from coderm_tasks.hosts.bundles.problem_sets import ProblemSets, foreign_ids, part_of, recorded_path
+from coderm_tasks.hosts.bundles.records import records_of
 from coderm_tasks.hosts.bundles.run import Run, read_runs
 from coderm_tasks.hosts.bundles.submissions import bundle_name, submission
 from coderm_tasks.hosts.bundles.words import are, counted, some
 from coderm_tasks.run_record import questions_sha256
 
-__all__ = ["BIGCODEBENCH_ID", "BundleReport", "BundleRequest", "make_bundle"]
+__all__ = ["BundleReport", "BundleRequest", "make_bundle"]
 
 logger = logging.getLogger(__name__)
-
-_DATASETS = {
-    "evalplus": ("humaneval_plus", "humaneval", "mbpp_plus"),
-    "livecodebench": ("livecodebench",),
-    "bigcodebench": ("bigcodebench",),
-}
-"""Data sets that a board is about; the hub takes any."""
-BIGCODEBENCH_ID = re.compile(r"BigCodeBench/\d+")
 
 
 class BundleRequest(Struct, frozen=True, kw_only=True):
@@ -109,14 +100,13 @@ def make_bundle(request: BundleRequest) -> BundleReport:
 
 
 def _check_dataset(method: Method, run: Run) -> None:
-    expected = _DATASETS.get(method.board)
+    expected = get_board(method.board).datasets
     if expected and method.dataset not in expected:
         raise InputError(
             f"the run is of {method.dataset!r}, and the board is about {' or '.join(expected)}; expected a run of "
             "that; choose another board"
         )
-    others = [task_id for task_id in run.selections if not BIGCODEBENCH_ID.fullmatch(task_id)]
-    if method.dataset == BIGCODEBENCH and others:
+    if others := foreign_ids(method.dataset, run.selections):
         raise InputError(
             f"the run holds {counted(len(others), 'problem')} that {are(len(others))} not "
             f"BigCodeBench's ({some(others)}); expected task ids BigCodeBench/0, BigCodeBench/1, ...; give "
@@ -156,33 +146,6 @@ def _remedy(method: Method) -> str:
         return rest
     # Before records named the part, they looked like those of the whole.
     return f"{rest}; where the run had a window or a release, run coderm rerank again with it (verdicts are cached)"
-
-
-def records_of(run: Run) -> dict[str, bytes]:
-    """The run's records, as lm-eval's runs write them, without what tells of the machine."""
-    encoder = msgspec.json.Encoder()
-
-    def lines(records: Sequence[object]) -> bytes:
-        return b"".join(encoder.encode(record) + b"\n" for record in records)
-
-    files = {
-        "records/samples.jsonl": lines(_lines_of(run.samples, "solution")),
-        "records/tests.jsonl": lines(_lines_of(run.tests, "test")),
-        "records/matrix.jsonl": lines([run.matrices[task_id] for task_id in run.selections]),
-        "records/selection.jsonl": lines(list(run.selections.values())),
-    }
-    if run.labels is not None:
-        words = [
-            {"task_id": task_id, "index": index, "plus": "pass" if correct else "fail"}
-            for task_id, labels in run.labels.items()
-            for index, correct in enumerate(labels)
-        ]
-        files["records/labels.jsonl"] = lines(words)
-    return files
-
-
-def _lines_of(codes: Mapping[str, Sequence[str]], key: str) -> list[dict[str, str]]:
-    return [{"task_id": task_id, key: code} for task_id, of_problem in codes.items() for code in of_problem]
 
 
 def _unknown(method: Method) -> list[str]:

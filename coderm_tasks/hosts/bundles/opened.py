@@ -10,6 +10,7 @@ from msgspec import Struct
 from coderm_tasks.hosts.bundles.archive import MANIFEST
 from coderm_tasks.hosts.bundles.method import Method, decode
 from coderm_tasks.hosts.bundles.problem_sets import ProblemSets
+from coderm_tasks.hosts.bundles.records import RECORDS
 from coderm_tasks.hosts.bundles.run import Run, check_run, read_by_task, read_codes
 from coderm_tasks.hosts.bundles.submissions import SUBMITTED_AS, submitted_name, submitted_solutions
 from coderm_tasks.labels import read_sample_labels
@@ -17,9 +18,8 @@ from coderm_tasks.model import Problem
 from coderm_tasks.run_record import RunRecord
 from coderm_tasks.store import MatrixRecord, SelectionRecord
 
-__all__ = ["RECORDS", "Bundle", "read_bundle"]
+__all__ = ["Bundle", "read_bundle"]
 
-RECORDS = "records"
 _LABELS = "labels.jsonl"
 _FILES = ("samples.jsonl", "tests.jsonl", "matrix.jsonl", "selection.jsonl", _LABELS)
 

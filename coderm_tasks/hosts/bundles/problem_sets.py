@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,12 +17,22 @@ from coderm_tasks.errors import CoderMError, InputError
 from coderm_tasks.model import Problem
 from coderm_tasks.run_record import RunRecord
 
-__all__ = ["BIGCODEBENCH", "LIVECODEBENCH", "Part", "ProblemSets", "data_files_of", "part_of", "recorded_path"]
+__all__ = [
+    "BIGCODEBENCH",
+    "LIVECODEBENCH",
+    "Part",
+    "ProblemSets",
+    "data_files_of",
+    "foreign_ids",
+    "part_of",
+    "recorded_path",
+]
 
 LIVECODEBENCH = "livecodebench"
 BIGCODEBENCH = "bigcodebench"
 _NOT_OURS = (OWN, BIGCODEBENCH)
 """Names of problems that only a file of the user's holds."""
+_BIGCODEBENCH_ID = re.compile(r"BigCodeBench/\d+")
 _Known = Mapping[str, Problem]
 
 
@@ -101,6 +112,13 @@ def data_files_of(records: Sequence[RunRecord]) -> dict[str, str]:
     """SHA-256 of the data set's files by name, as far as the records have them."""
     facts = [one for record in records for one in record.data_files if not isinstance(one, str)]
     return {Path(one.path).name: one.sha256 for one in facts}
+
+
+def foreign_ids(dataset: str, task_ids: Iterable[str]) -> list[str]:
+    """Task ids that are not of a data set which is known by its ids alone: BigCodeBench."""
+    if dataset != BIGCODEBENCH:
+        return []
+    return [task_id for task_id in task_ids if not _BIGCODEBENCH_ID.fullmatch(task_id)]
 
 
 def recorded_path(record: RunRecord) -> str | None:
