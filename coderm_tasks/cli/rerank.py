@@ -75,6 +75,7 @@ def rerank(
       coderm rerank --dataset humaneval --samples samples.jsonl --tests tests.jsonl --output reranked.jsonl
       evalplus.evaluate --dataset humaneval --samples reranked.jsonl
       coderm rerank --dataset humaneval --samples samples.jsonl --tests tests.jsonl --explain HumanEval/12
+      coderm rerank --problems mine.jsonl --samples samples.jsonl --tests tests.jsonl --output reranked.jsonl
     """
     from coderm_tasks.cli.console import print_json, progress_bar, show
     from coderm_tasks.places import cache_folder

@@ -171,9 +171,9 @@ def test_labels_are_graded_again_by_the_hidden_tests(tmp_path: Path, capsys: pyt
     words = ["bundle", "hf", str(output), "--output", str(tmp_path / "b.zip"), *STATED[:-1]]
     words += ["--labels", str(tmp_path / "labels.jsonl"), "--hub-dataset", "org/set", "--hub-task", "main"]
     assert main(words) == 0
-    code, found = checks(capsys, tmp_path / "b.zip", "--rerun", "1")
+    code, found = checks(capsys, tmp_path / "b.zip", "--rerun", "1", "--seed", "7")
     assert code == 0, found
-    assert found["labels"]["detail"] == "4 samples of 4 problems graded again, 0 otherwise"
+    assert found["labels"]["detail"] == "4 samples of 4 problems graded again, 0 otherwise (seed 7)"
 
 
 def test_a_windowed_run_of_lm_eval_is_bundled(

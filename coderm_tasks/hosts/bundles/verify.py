@@ -242,4 +242,5 @@ def _labels(bundle: Bundle, run: _Run) -> tuple[str, str]:
         return FAIL, f"labels of {strange[0]}, which is no problem of {bundle.method.dataset}"
     total = sum(map(len, drawn.values()))
     with run.open_executor(GROUND_TRUTH_LIMITS) as executor, run.shown("grading", total) as advance:
-        return regrade(bundle.run, drawn, problems, executor, advance)
+        status, told = regrade(bundle.run, drawn, problems, executor, advance)
+    return status, f"{told} (seed {run.seed})"
