@@ -232,3 +232,18 @@ def test_a_bundle_of_an_older_format_is_told_what_to_do(sound: Path, capsys: pyt
     code, found = checks(capsys, forged(sound, change), "--rerun", "0")
     assert (code, found["records"]["status"]) == (1, "fail")
     assert "method.json has format 1" in found["records"]["detail"]
+
+
+@pytest.mark.parametrize(("understated", "status"), [("HumanEval/32", "pass"), ("HumanEval/0", "fail")])
+def test_a_label_may_understate_only_what_evalplus_fails_by_its_bug(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], understated: str, status: str
+) -> None:
+    labels = [
+        {"task_id": t, "plus": "pass" if i and t != understated else "fail"}
+        for t, of in CODES.items()
+        for i in range(len(of))
+    ]
+    words = ["bundle", "hf", str(run), "--output", str(tmp_path / "b.zip"), *STATED[:-1], "--hub-dataset", "org/set"]
+    file = lines(tmp_path / "labels.jsonl", *labels)
+    assert main([*words, "--labels", str(file), "--hub-task", "main"]) == 0
+    assert checks(capsys, tmp_path / "b.zip", "--rerun", "1")[1]["labels"]["status"] == status
