@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from coderm_tasks.atomic import check_writable
-from coderm_tasks.datasets import Slice, cli_dataset, load_problems_to_rerank
+from coderm_tasks.datasets import Slice, load_problems_to_rerank
+from coderm_tasks.datasets.own import load_own_or_dataset, source_name
 from coderm_tasks.errors import InputError
 from coderm_tasks.files import read_samples
 from coderm_tasks.generation.bank import load_bank
@@ -19,7 +20,14 @@ from coderm_tasks.hosts.evalplus import write_samples
 from coderm_tasks.model import Problem, Solution
 from coderm_tasks.pipeline import ProblemRun, RunSummary, Work, run_and_select, summarise
 from coderm_tasks.rerank import get_selector
-from coderm_tasks.run_record import RunRecord, common_facts, file_fact, run_record_path, write_run_record
+from coderm_tasks.run_record import (
+    RunRecord,
+    common_facts,
+    data_file_facts,
+    file_fact,
+    run_record_path,
+    write_run_record,
+)
 from coderm_tasks.store import SelectionRecord, matrix_record, write_records
 from executor import Executor, Limits, PassMatrix
 
@@ -34,8 +42,10 @@ _SHOWN = 20
 class RerankRequest(Struct, frozen=True, kw_only=True):
     """What the user asked for."""
 
-    dataset: str
-    """``humaneval`` or ``mbpp``, the EvalPlus sets; or ``livecodebench``."""
+    dataset: str | None
+    """``humaneval`` or ``mbpp``, the EvalPlus sets; or ``livecodebench``; None: ``problems``."""
+    problems: Path | None = None
+    """Problems of the user's own (:func:`coderm_tasks.datasets.own.read_problems`)."""
     samples: Path
     tests: Path
     output: Path
@@ -98,7 +108,7 @@ def prepare(request: RerankRequest) -> RerankPlan:
         DatasetError: the data set cannot be loaded.
     """
     get_selector(request.strategy)
-    cli_dataset(request.dataset)
+    source_name(request.dataset, request.problems)
     _check_paths(request)
     work = read_work(request)
     _check_missing(request, work)
@@ -112,7 +122,9 @@ def read_work(request: RerankRequest) -> tuple[Work, ...]:
         ConfigError, DatasetError: the data set is unknown or cannot be loaded.
         InputError: a bad file or record.
     """
-    problems = load_problems_to_rerank(cli_dataset(request.dataset), request.livecodebench)
+    problems = load_own_or_dataset(
+        request.dataset, request.problems, lambda name: load_problems_to_rerank(name, request.livecodebench)
+    )
     by_id, part = {problem.task_id: problem for problem in problems}, request.livecodebench.is_part
     samples = read_samples(request.samples, by_id, ignore_unknown=part)
     tests = load_bank(request.tests, by_id, ignore_unknown=part)
@@ -134,6 +146,8 @@ def _check_paths(request: RerankRequest) -> None:
     if request.matrix is not None:
         outputs["--matrix"] = request.matrix
     taken = {request.samples.resolve(): "--samples", request.tests.resolve(): "--tests"}
+    if request.problems is not None:
+        taken[request.problems.resolve()] = "--problems"
     for name, path in outputs.items():
         other = taken.setdefault(path.resolve(), name)
         if other != name:
@@ -192,21 +206,36 @@ def _record(plan: RerankPlan, summary: RunSummary) -> RunRecord:
     files = {
         "samples": request.samples,
         "tests": request.tests,
+        "problems": request.problems,
         "matrix": request.matrix,
         "selection": selection_path(request.output),
         "output": request.output,
     }
     kept = ("strategy", "seed", "prune", "audit", "limits", "allow_missing")
+    dataset = source_name(request.dataset, request.problems)
     return RunRecord(
-        **common_facts("coderm rerank", cli_dataset(request.dataset), plan.problems),
+        **common_facts("coderm rerank", dataset, plan.problems),
         problems=len(plan.problems),
         tests_from="file",
         sandbox="bubblewrap",
-        settings={name: msgspec.to_builtins(getattr(request, name)) for name in kept},
+        settings={name: msgspec.to_builtins(getattr(request, name)) for name in kept} | _slice_settings(request),
         summary=msgspec.to_builtins(summary),
         # A pipe has been read once and for all.
         files={name: file_fact(path, folder) for name, path in files.items() if path is not None and path.is_file()},
+        data_files=data_file_facts(plan.problems),
     )
+
+
+def _slice_settings(request: RerankRequest) -> dict[str, str | None]:
+    """Which of LiveCodeBench's problems the run was about, under the names that an lm-eval run's settings have."""
+    if request.dataset != "livecodebench":
+        return {}
+    chosen = request.livecodebench
+    return {
+        "livecodebench_release": chosen.release,
+        "livecodebench_from": chosen.start,
+        "livecodebench_to": chosen.end,
+    }
 
 
 def _chosen(run: ProblemRun) -> Solution:

@@ -26,6 +26,7 @@ __all__ = [
     "FileFact",
     "RunRecord",
     "common_facts",
+    "data_file_facts",
     "file_fact",
     "questions_sha256",
     "read_run_record",
@@ -42,7 +43,8 @@ class FileFact(Struct, frozen=True, kw_only=True):
     """One file of a run."""
 
     path: str
-    """Relative to the folder of the record, so that a run can be moved as a whole."""
+    """Relative to the folder of the record, so that a run can be moved as a whole; absolute for files of the data
+    set, which stay where they are."""
     sha256: str
 
 
@@ -67,7 +69,10 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     summary: dict[str, Any] | None = None
     """:class:`coderm_tasks.pipeline.RunSummary`; None where nothing was executed."""
     files: dict[str, FileFact] = {}
-    """``samples``, ``tests``, ``matrix``, ``selection``, ``output`` of ``coderm rerank``."""
+    """``samples``, ``tests``, ``matrix``, ``selection``, ``output`` of ``coderm rerank``; ``problems`` where these are
+    the user's own."""
+    data_files: tuple[FileFact | str, ...] = ()
+    """The data set's files, where there are such (LiveCodeBench); older records hold their paths alone."""
 
 
 def common_facts(tool: str, dataset: str, problems: Iterable[Problem]) -> dict[str, Any]:
@@ -103,6 +108,16 @@ def versions() -> dict[str, str]:
 def file_fact(path: Path, folder: Path) -> FileFact:
     """Hash a file that is recorded in ``folder``. Raises InputError where it cannot be read."""
     return FileFact(path=os.path.relpath(path.resolve(), folder.resolve()), sha256=sha256_of(path))
+
+
+def data_file_facts(problems: Iterable[Problem]) -> tuple[FileFact, ...]:
+    """Hash the files of the data set that the problems are from; none where the data set is no file of the user's.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    paths = {hidden.path for problem in problems if (hidden := problem.truth.hidden) is not None}
+    return tuple(FileFact(path=str(Path(path).resolve()), sha256=sha256_of(Path(path))) for path in sorted(paths))
 
 
 def run_record_path(output: Path) -> Path:

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from coderm_tasks.cli import livecodebench_flags
 
 if TYPE_CHECKING:
+    from coderm_tasks.hosts.bundles.boards import BoardFacts
     from coderm_tasks.hosts.bundles.make import BundleReport
-    from coderm_tasks.hosts.bundles.submissions import BoardFacts
     from coderm_tasks.hosts.bundles.verify import Verification
     from executor import Executor, Limits
 
 __all__ = ["app"]
 
+
+class _Boards(TyperGroup):
+    """A wrong name is answered with the boards that there are."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            from coderm_tasks.hosts.bundles.boards import get_board
+
+            get_board(args[0])
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=_Boards,
     help="Write a run as what a leaderboard takes, with the statement of its method; check such a bundle.",
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -82,8 +98,11 @@ def livecodebench(
     allow_unequal: Unequal = False,
     acknowledge: Acknowledge = False,
     as_json: AsJson = False,
+    livecodebench_path: livecodebench_flags.Path = None,
 ) -> None:
     """LiveCodeBench: the list that its custom evaluator reads. The board takes no multi-sample aggregation.
+
+    A run of a release or a window covers that part; the bundle states it, as the evaluator has to be told it, too.
 
     \b
     Example:
@@ -91,14 +110,16 @@ def livecodebench(
           --acknowledge-not-for-board
     """
     stated = (model, dataset, temperature, generator, allow_unequal)
-    _make("livecodebench", runs, output, stated, _facts(), labels, acknowledge, as_json)
+    _make("livecodebench", runs, output, stated, _facts(), labels, acknowledge, as_json, livecodebench_path)
 
 
 @app.command()
 def bigcodebench(
     runs: Runs,
     output: Output,
-    split: Annotated[str, typer.Option(help="Prompts that were answered: complete or instruct.")],
+    split: Annotated[
+        str | None, typer.Option(help="Prompts that were answered: complete or instruct.  [required]")
+    ] = None,
     model: Model = None,
     temperature: Temperature = None,
     generator: Generator = None,
@@ -107,14 +128,16 @@ def bigcodebench(
     acknowledge: Acknowledge = False,
     as_json: AsJson = False,
 ) -> None:
-    """BigCodeBench: samples for bigcodebench.evaluate. The ids are those of the run, as the data set is not ours.
+    """BigCodeBench: samples for bigcodebench.evaluate. Its problems come from a file of yours, as they are not ours.
 
     \b
     Example:
-      coderm bundle bigcodebench records --split instruct --model Org/Model --output bundle.zip \\
-          --acknowledge-not-for-board
+      coderm rerank --problems bigcodebench.jsonl --samples samples.jsonl --tests tests.jsonl \\
+          --output best.jsonl --matrix matrix.jsonl
+      coderm bundle bigcodebench best.jsonl --split instruct --model Org/Model --temperature 0.8 \\
+          --output bundle.zip --acknowledge-not-for-board
     """
-    stated = (model, "bigcodebench", temperature, generator, allow_unequal)
+    stated = (model, None, temperature, generator, allow_unequal)
     _make("bigcodebench", runs, output, stated, _facts(split=split), labels, acknowledge, as_json)
 
 
@@ -122,8 +145,12 @@ def bigcodebench(
 def hf(
     runs: Runs,
     output: Output,
-    hub_dataset: Annotated[str, typer.Option(help="The benchmark's data set on the hub, owner/name.")],
-    hub_task: Annotated[str, typer.Option(help="Id of the task in that data set's eval.yaml.")],
+    hub_dataset: Annotated[
+        str | None, typer.Option(help="The benchmark's data set on the hub, owner/name.  [required]")
+    ] = None,
+    hub_task: Annotated[
+        str | None, typer.Option(help="Id of the task in that data set's eval.yaml.  [required]")
+    ] = None,
     model: Model = None,
     dataset: Dataset = None,
     temperature: Temperature = None,
@@ -132,6 +159,7 @@ def hf(
     model_url: ModelUrl = None,
     allow_unequal: Unequal = False,
     as_json: AsJson = False,
+    livecodebench_path: livecodebench_flags.Path = None,
 ) -> None:
     """Hugging Face: .eval_results/*.yaml for the model's repository, with notes that say best-of-N. Needs labels.
 
@@ -142,32 +170,39 @@ def hf(
     """
     facts = _facts(hub_dataset=hub_dataset, hub_task=hub_task, model_url=model_url)
     stated = (model, dataset, temperature, generator, allow_unequal)
-    _make("hf", runs, output, stated, facts, labels, True, as_json)
+    _make("hf", runs, output, stated, facts, labels, True, as_json, livecodebench_path)
 
 
 @app.command()
 def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle: the zip, or the folder it was unpacked to.")],
-    rerun: Annotated[float, typer.Option(help="Share of the samples whose verdicts are run again; 0 runs nothing.")] = (
-        0.05
-    ),
+    rerun: Annotated[
+        float,
+        typer.Option(help="Share of the samples run again, and of the problems graded again; 0 runs nothing."),
+    ] = 0.05,
     seed: Annotated[
         int | None, typer.Option(help="Seed of that draw, to repeat one.  [default: another every time]")
     ] = None,
     workers: Annotated[int, typer.Option(help="Sandbox workers; 0: one per core.", min=0)] = 0,
     as_json: AsJson = False,
+    problems: Annotated[
+        Path | None, typer.Option(help="Your file of the problems, where they are not ours (BigCodeBench).")
+    ] = None,
+    livecodebench_path: livecodebench_flags.Path = None,
 ) -> None:
-    """Check a bundle that anyone may have written: hashes, completeness, choice; select again, run verdicts again.
+    """Check a bundle that anyone may have written: all that it states and shows is derived again from its records.
 
-    Exit code 0: every check passed or was skipped with a reason; 1: one failed; 2: no bundle, or one that must not be
-    unpacked.
+    Then the samples are selected again, and a share of the verdicts and labels is made again.
+
+    Exit code 0: every check passed or was skipped with a reason, which is said at the end; 1: one failed; 2: no bundle,
+    or one that must not be unpacked.
 
     \b
     Example:
       coderm bundle verify bundle.zip --rerun 0.05
     """
     from coderm_tasks.cli.console import print_json, progress_bar
-    from coderm_tasks.hosts.bundles.verify import verify_bundle
+    from coderm_tasks.hosts.bundles.verify import VerifyRequest, verify_bundle
 
     def open_box(limits: Limits) -> Executor:
         from executor import open_executor
@@ -175,7 +210,10 @@ def verify(
         # Without the cache: a verdict that is only looked up has not been run again.
         return open_executor(workers=workers, limits=limits, cache=None)
 
-    found = verify_bundle(bundle, open_box, share=rerun, seed=seed, bar=progress_bar)
+    request = VerifyRequest(
+        share=rerun, seed=seed, livecodebench_path=_livecodebench(livecodebench_path), problems=problems
+    )
+    found = verify_bundle(bundle, open_box, request, bar=progress_bar)
     if as_json:
         print_json(found)
     else:
@@ -185,9 +223,16 @@ def verify(
 
 
 def _facts(**given: str | None) -> BoardFacts:
-    from coderm_tasks.hosts.bundles.submissions import BoardFacts
+    from coderm_tasks.hosts.bundles.boards import BoardFacts
 
     return BoardFacts(**given)
+
+
+def _livecodebench(path: str | None) -> str | None:
+    """The copy that the flag, or the file that CODERM_CONFIG names, points to."""
+    from coderm_tasks.config import load_config
+
+    return path or load_config().livecodebench_path
 
 
 def _make(
@@ -199,11 +244,12 @@ def _make(
     labels: Path | None,
     acknowledged: bool,
     as_json: bool,
+    livecodebench_path: str | None = None,
 ) -> None:
     from coderm_tasks.cli.console import print_json
     from coderm_tasks.datasets import CLI_DATASETS, cli_dataset
+    from coderm_tasks.hosts.bundles.gather import Stated
     from coderm_tasks.hosts.bundles.make import BundleRequest, make_bundle
-    from coderm_tasks.hosts.bundles.method import Stated
 
     model, dataset, temperature, generator, allow_unequal = stated
     request = BundleRequest(
@@ -219,6 +265,7 @@ def _make(
         ),
         facts=facts,
         labels=labels,
+        livecodebench_path=_livecodebench(livecodebench_path),
         acknowledged=acknowledged,
     )
     report = make_bundle(request)
@@ -248,11 +295,19 @@ def _show_checks(found: Verification) -> None:
 
     from coderm_tasks.cli.console import show
 
-    table = Table(title=Text(f"{found.bundle}: {'FAILED' if found.failed else 'fine'}"), title_justify="left")
+    fine = "fine as far as it was checked" if found.skipped else "fine"
+    table = Table(title=Text(f"{found.bundle}: {'FAILED' if found.failed else fine}"), title_justify="left")
     for name in ("check", "result", "found"):
         table.add_column(name, overflow="fold")
     for check in found.checks:
         # Names in a bundle are another's text: no markup, no control characters.
         words = (check.name, check.status, check.detail)
         table.add_row(*(Text("".join(c if c.isprintable() else "?" for c in word)) for word in words))
+    if found.skipped:
+        table.caption = Text(f"{_skipped(found.skipped)}: not a full verification")
+        table.caption_justify = "left"
     show(table, result=True)
+
+
+def _skipped(number: int) -> str:
+    return "1 check was skipped" if number == 1 else f"{number} checks were skipped"

@@ -32,7 +32,9 @@ From = Annotated[
 To = Annotated[str | None, typer.Option("--livecodebench-to", help="LiveCodeBench: last contest date, YYYY-MM-DD.")]
 
 
-def chosen_slice(dataset: str, path: str | None, release: str | None, start: str | None, end: str | None) -> Slice:
+def chosen_slice(
+    dataset: str | None, path: str | None, release: str | None, start: str | None, end: str | None
+) -> Slice:
     """What the flags ask for, over what the file that CODERM_CONFIG names does; everything of another data set.
 
     Raises:
@@ -46,7 +48,6 @@ def chosen_slice(dataset: str, path: str | None, release: str | None, start: str
     given = {f"livecodebench_{name}": value for name, value in flags.items() if value is not None}
     if given and dataset != "livecodebench":
         flag = "--" + next(iter(given)).replace("_", "-")
-        raise ConfigError(
-            f"{flag} is given with --dataset {dataset}: it is for --dataset livecodebench only; leave it out"
-        )
+        beside = "without --dataset" if dataset is None else f"with --dataset {dataset}"
+        raise ConfigError(f"{flag} is given {beside}: it is for --dataset livecodebench only; leave it out")
     return load_config(given).livecodebench if dataset == "livecodebench" else Slice()

@@ -20,8 +20,12 @@ __all__ = ["rerank"]
 
 
 def rerank(
-    dataset: Annotated[str, typer.Option(help="humaneval or mbpp, the EvalPlus sets; or livecodebench.")],
     samples: Annotated[Path, typer.Option(help="EvalPlus samples (JSONL, gzip allowed).")],
+    dataset: Annotated[str | None, typer.Option(help="humaneval or mbpp, the EvalPlus sets; or livecodebench.")] = None,
+    problems: Annotated[
+        Path | None,
+        typer.Option(help='Or problems of your own: {"task_id", "question", "code_ground_truth"} a line (JSONL).'),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Chosen samples, for evalplus.evaluate (*.jsonl).")] = None,
     tests: Annotated[Path | None, typer.Option(help='Unit tests: {"task_id", "test"} a line (gzip allowed).')] = None,
     matrix: Annotated[Path | None, typer.Option(help="Also write every verdict here (JSONL).")] = None,
@@ -71,6 +75,7 @@ def rerank(
       coderm rerank --dataset humaneval --samples samples.jsonl --tests tests.jsonl --output reranked.jsonl
       evalplus.evaluate --dataset humaneval --samples reranked.jsonl
       coderm rerank --dataset humaneval --samples samples.jsonl --tests tests.jsonl --explain HumanEval/12
+      coderm rerank --problems mine.jsonl --samples samples.jsonl --tests tests.jsonl --output reranked.jsonl
     """
     from coderm_tasks.cli.console import print_json, progress_bar, show
     from coderm_tasks.places import cache_folder
@@ -82,6 +87,7 @@ def rerank(
     config = _config(flags, limits, workers)
     request = RerankRequest(
         dataset=dataset,
+        problems=problems,
         samples=samples,
         tests=_tests(config),
         output=_output(output, explain),

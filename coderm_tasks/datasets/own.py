@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from coderm_tasks.errors import InputError
+from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
+from coderm_tasks.errors import ConfigError, InputError
 from coderm_tasks.extract.source import parse
 from coderm_tasks.files import read_jsonl
 from coderm_tasks.model import GroundTruth, Problem
 
-__all__ = ["OWN", "last_function", "read_problems"]
+__all__ = ["OWN", "last_function", "load_own_or_dataset", "read_problems", "source_name"]
 
 OWN = "own"
 """What :attr:`coderm_tasks.model.Problem.dataset` says of such problems."""
@@ -41,6 +42,35 @@ def read_problems(path: Path) -> tuple[Problem, ...]:
             "...}; check the path"
         )
     return tuple(found.values())
+
+
+def load_own_or_dataset(
+    dataset: str | None,
+    problems: Path | None,
+    load: Callable[[str], tuple[Problem, ...]] = load_problems_to_rerank,
+) -> tuple[Problem, ...]:
+    """The problems of a file of the user's own, or of a data set by the name that ``--dataset`` takes.
+
+    Raises:
+        ConfigError: both or neither, or no such data set.
+        InputError, DatasetError: they cannot be loaded.
+    """
+    name = source_name(dataset, problems)
+    return load(name) if problems is None else read_problems(problems)
+
+
+def source_name(dataset: str | None, problems: Path | None) -> str:
+    """What records call the problems: :data:`OWN`, or the data set as :func:`coderm_tasks.datasets.load_problems` does.
+
+    Raises:
+        ConfigError: both or neither, or no such data set.
+    """
+    if (dataset is None) == (problems is None):
+        both = "both --dataset and --problems" if dataset is not None else "neither --dataset nor --problems"
+        raise ConfigError(
+            f"got {both}: expected one of them; --dataset humaneval, mbpp or livecodebench, or --problems FILE"
+        )
+    return OWN if dataset is None else cli_dataset(dataset)
 
 
 def last_function(code: str) -> str:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from coderm_tasks.datasets import cli_dataset, load_problems_to_rerank
-from coderm_tasks.datasets.own import read_problems
+from coderm_tasks.datasets.own import load_own_or_dataset
 from coderm_tasks.errors import ConfigError, InputError
 from coderm_tasks.evidence import Extras, gather_for
 from coderm_tasks.export.card import UNKNOWN_LICENCE, Card, render_card
@@ -23,11 +22,10 @@ from coderm_tasks.export.sources import RunFiles, RunPaths
 from coderm_tasks.export.wording import BENCHMARK, KINDS
 from coderm_tasks.files import sha256_of
 from coderm_tasks.generation.log import content_key
-from coderm_tasks.model import Problem
 from coderm_tasks.rerank import Need, get_selector
 from executor import Executor
 
-__all__ = ["ExportReport", "ExportRequest", "export", "load_own_or_dataset"]
+__all__ = ["ExportReport", "ExportRequest", "export"]
 
 
 class ExportRequest(Struct, frozen=True, kw_only=True):
@@ -71,25 +69,6 @@ class ExportReport(Struct, frozen=True, kw_only=True):
     resumed: int
     """Problems that an earlier run had written."""
     seconds: float
-
-
-def load_own_or_dataset(
-    dataset: str | None,
-    problems: Path | None,
-    load: Callable[[str], tuple[Problem, ...]] = load_problems_to_rerank,
-) -> tuple[Problem, ...]:
-    """The problems of a file of the user's own, or of a data set by the name that ``--dataset`` takes.
-
-    Raises:
-        ConfigError: both or neither, or no such data set.
-        InputError, DatasetError: they cannot be loaded.
-    """
-    if (dataset is None) == (problems is None):
-        both = "both --dataset and --problems" if dataset is not None else "neither --dataset nor --problems"
-        raise ConfigError(
-            f"got {both}: expected one of them; --dataset humaneval, mbpp or livecodebench, or --problems FILE"
-        )
-    return read_problems(problems) if problems is not None else load(cli_dataset(dataset or ""))
 
 
 def export(

@@ -7,7 +7,7 @@ from typing import Any
 
 from executor import Outcome, Verdict
 
-__all__ = ["describe_stop", "describe_verdict", "describe_wrong"]
+__all__ = ["describe_stop", "describe_verdict", "describe_wrong", "stopped_by_limit"]
 
 _MAX_CHARACTERS = 100
 _MAX_BITS = 2048
@@ -24,6 +24,11 @@ _VERDICTS = {
 def describe_verdict(verdict: Verdict) -> str:
     """Say what a verdict other than PASS means."""
     return _VERDICTS[verdict]
+
+
+def stopped_by_limit(reason: str) -> bool:
+    """Tell whether a grade's reason is a limit of time or memory, which might come out otherwise on another machine."""
+    return reason.endswith((_VERDICTS[Verdict.TIMEOUT], _VERDICTS[Verdict.RESOURCE]))
 
 
 def describe_stop(outcome: Outcome) -> str:

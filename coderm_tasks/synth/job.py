@@ -18,10 +18,10 @@ from msgspec import Struct
 
 from coderm_tasks.atomic import atomic_writer
 from coderm_tasks.datasets import load_problems
+from coderm_tasks.datasets.own import load_own_or_dataset
 from coderm_tasks.errors import InputError
 from coderm_tasks.export.card import render_card
 from coderm_tasks.export.growing import Growing, output_folder
-from coderm_tasks.export.job import load_own_or_dataset
 from coderm_tasks.export.spool import Spool
 from coderm_tasks.files import sha256_of
 from coderm_tasks.generation.asking import Asker, run_to_end, together

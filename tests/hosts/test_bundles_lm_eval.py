@@ -47,5 +47,5 @@ def _only_two_problems(monkeypatch: pytest.MonkeyPatch) -> int:
     from coderm_tasks.datasets import load_problems
 
     two = load_problems("humaneval")[:2]
-    monkeypatch.setattr("coderm_tasks.hosts.bundles.make.load_problems_to_rerank", lambda name: two)
+    monkeypatch.setattr("coderm_tasks.hosts.bundles.problem_sets.load_problems_to_rerank", lambda *_: two)
     return len(two)

@@ -137,7 +137,7 @@ def test_an_incomplete_run_is_refused(made: Path, tmp_path: Path, capsys: pytest
     )
     folder = as_folder(run, tmp_path / "run")
     error = error_of(capsys, "evalplus", folder, tmp_path / "b.zip")
-    assert "the run lacks 1 problems (HumanEval/32) of humaneval_plus, which has 5" in error
+    assert "the run lacks 1 problem (HumanEval/32) of humaneval_plus, which has 5" in error
 
 
 def as_folder(run: Path, folder: Path) -> Path:
@@ -268,7 +268,7 @@ def lcb_run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**record, "dataset": "livecodebench", "questions_sha256": None}))
     problems = tuple(_FakeProblem(task_id) for task_id in ids.values())
-    monkeypatch.setattr("coderm_tasks.hosts.bundles.make.load_problems_to_rerank", lambda name: problems)
+    monkeypatch.setattr("coderm_tasks.hosts.bundles.problem_sets.load_problems_to_rerank", lambda *_: problems)
     return folder
 
 
@@ -286,8 +286,8 @@ def test_livecodebench_refuses_a_run_that_does_not_cover_the_set(
     lcb_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = tuple(_FakeProblem(task_id) for task_id in ("abc301_a", "2730", "1873_A", "abc301_b", "1873_D", "abc999_z"))
-    monkeypatch.setattr("coderm_tasks.hosts.bundles.make.load_problems_to_rerank", lambda name: more)
-    assert "lacks 1 problems (abc999_z)" in error_of(capsys, "livecodebench", lcb_run, tmp_path / "b.zip")
+    monkeypatch.setattr("coderm_tasks.hosts.bundles.problem_sets.load_problems_to_rerank", lambda *_: more)
+    assert "lacks 1 problem (abc999_z)" in error_of(capsys, "livecodebench", lcb_run, tmp_path / "b.zip")
 
 
 def test_bigcodebench_takes_the_ids_of_the_samples(made: Path, tmp_path: Path) -> None:

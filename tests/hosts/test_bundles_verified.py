@@ -137,22 +137,26 @@ def deep(files: Files) -> None:
 @pytest.mark.parametrize(
     ("change", "check", "words"),
     [
-        (swap_solution, "choice", "1 submitted solutions are not the selected sample: HumanEval/0"),
-        (select_another, "selection", "1 selections are not what coderm selects from the matrix: HumanEval/0"),
+        (swap_solution, "choice", "1 submitted solution is not the selected sample: HumanEval/0"),
+        (select_another, "selection", "1 selection is not what coderm selects from the matrix: HumanEval/0"),
         (forge_verdicts, "verdicts", "HumanEval/0 sample 0 test 0: recorded P, now F"),
-        (leave_out_the_rival, "method", "cells of 1 problems were not run (HumanEval/0)"),
+        (leave_out_the_rival, "method", "cells of 1 problem were not run (HumanEval/0)"),
         (claim_that_it_was_pruned, "verdicts", "passes 2 tests where the selected one passes 0"),
-        (drop_a_problem, "complete", "1 problems missing: HumanEval/0"),
-        (repeat_a_problem, "complete", "1 problems more than once: HumanEval/0"),
+        (drop_a_problem, "complete", "1 problem missing: HumanEval/0"),
+        (repeat_a_problem, "complete", "1 problem more than once: HumanEval/0"),
         (drop_a_row, "records", "has 1 rows in the matrix, and there are 2"),
-        (replaced(f"{NAME}/HumanEval_1/0.py", b"/", b"//"), "files of the board", "differ from the JSONL"),
+        (replaced(f"{NAME}/HumanEval_1/0.py", b"/", b"//"), "files of the board", "is not as in the JSONL"),
         (replaced("method.json", b'"most": 2', b'"most": 1'), "records", "expected one"),
         (replaced("method.json", b'"seed": 0,\n  "pruned"', b'"seed": 0,\n  "x"'), "records", "pruned"),
-        (replaced("method.json", b'"tied": 0', b'"tied": 3'), "method", "problems drawn among ties is 3"),
+        (replaced("method.json", b'"tied": 0', b'"tied": 3'), "method", "tied is 3 in method.json, 0 by the records"),
         (replaced("method.json", b"It is not greedy pass@1", b"It is pass@1"), "method", "no pass@1 is gone"),
-        (replaced("METHOD.md", b"does NOT rank", b"ranks"), "method", "METHOD.md does not say what method.json says"),
+        (
+            replaced("METHOD.md", b"does NOT rank", b"ranks"),
+            "texts",
+            "METHOD.md: not what the records and method.json give",
+        ),
         (replaced("method.json", b'"model": "Org/Model-1B"', b'"model": "Org-Model-1B"'), "records", "expected one"),
-        (replaced("METHOD.md", b"not greedy pass@1", b"pass@1"), "method", "METHOD.md"),
+        (replaced("METHOD.md", b"not greedy pass@1", b"pass@1"), "texts", "METHOD.md"),
         (replaced("method.json", b'"unparsable": []', b'"unparsable": ["HumanEval/0"]'), "syntax", "declares 1"),
         (replaced("method.json", b'"cpu_s": 1.0', b'"cpu_s": 3000.0'), "verdicts", "check it by hand"),
         (replaced("method.json", b'"dataset": "humaneval_plus"', b'"dataset": "made_up"'), "complete", "made_up"),
@@ -185,7 +189,7 @@ def test_a_solution_that_is_no_python_is_declared_and_passes(
     assert bundle("evalplus", run, tmp_path / "b.zip") == 0
     code, found = checks(capsys, tmp_path / "b.zip", "--rerun", "0")
     assert code == 0
-    assert found["syntax"]["detail"] == "1 selected solutions are not Python, as declared"
+    assert found["syntax"]["detail"] == "1 not Python, 0 without code, as declared"
 
 
 def test_a_problem_without_samples_is_an_empty_solution_and_verifies(
@@ -197,7 +201,7 @@ def test_a_problem_without_samples_is_an_empty_solution_and_verifies(
     labels = lines(tmp_path / "labels.jsonl", *({"task_id": t, "plus": "pass" if i else "fail"} for t, i in kept))
     assert bundle("evalplus", run, tmp_path / "b.zip", "--allow-unequal", "--labels", str(labels)) == 0
     files = contents(tmp_path / "b.zip")
-    assert files[f"{NAME}/HumanEval_3/0.py"] == b""
+    assert files["Org--Model-1B--best-of-0-to-2-coderm_temp_0.8/HumanEval_3/0.py"] == b""
     assert json.loads(files["method.json"])["score"] == pytest.approx(4 / 5)
     code, found = checks(capsys, tmp_path / "b.zip", "--rerun", "1")
     assert code == 0, found
@@ -300,14 +304,22 @@ YAML = ".eval_results/main_best_of_2_coderm.yaml"
 @pytest.mark.parametrize(
     ("change", "check", "words"),
     [
-        (replaced(YAML, b"100.0", b"101.0"), "files of the board", "the value is 101.0, 100.0 by the labels"),
+        (
+            replaced(YAML, b"100.0", b"101.0"),
+            "files of the board",
+            "the value is 101.0, 100.0 by the records and labels",
+        ),
         (
             replaced(YAML, b"NOT pass@1: best-of-2", b"pass@1"),
             "files of the board",
             "do not say that this is best-of-N",
         ),
         (replaced(YAML, b"- {", b"- [{"), "files of the board", ""),
-        (replaced("records/labels.jsonl", b'"pass"', b'"fail"'), "method", "the score is 1.0 in method.json, 0.0"),
+        (
+            replaced("records/labels.jsonl", b'"pass"', b'"fail"'),
+            "method",
+            "score is 1.0 in method.json, 0.0 by the records",
+        ),
     ],
 )
 def test_a_forged_entry_for_the_hub_fails(

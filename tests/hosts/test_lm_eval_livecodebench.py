@@ -64,7 +64,7 @@ def test_a_base_model_is_sampled_reranked_and_graded_in_both_forms() -> None:
     assert facts["by_difficulty"]["easy"] == {"problems": 2, "first": 0.5, "mean": 0.5, "reranked": 1.0, "oracle": 1.0}
     assert facts["by_difficulty"]["medium"]["oracle"] == 0.0
     assert facts["summary"]["shared"] == 0
-    assert [Path(name).name for name in facts["data_files"]] == ["test.jsonl"]
+    assert [Path(one["path"]).name for one in facts["data_files"]] == ["test.jsonl"]
     assert json.loads((Path(facts["records"]) / "run.json").read_text())["by_difficulty"] == facts["by_difficulty"]
 
 

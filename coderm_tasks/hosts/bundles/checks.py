@@ -1,49 +1,35 @@
-"""The checks of a bundle that execute nothing. Each returns its status and what was found."""
+"""The checks of a bundle's records and statements. They execute nothing; each returns its status and what was found."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
 import coderm_tasks
 from coderm_tasks.files import sha256_of
-from coderm_tasks.hosts.bundles.archive import MANIFEST, Manifest, is_safe_name, list_files
-from coderm_tasks.hosts.bundles.make import is_python
-from coderm_tasks.hosts.bundles.method import Method, score_of, unparsable
-from coderm_tasks.hosts.bundles.method_page import method_page
-from coderm_tasks.hosts.bundles.run import Run, some
-from coderm_tasks.hosts.bundles.submissions import bundle_name
-from coderm_tasks.model import Problem
+from coderm_tasks.hosts.bundles.archive import MANIFEST, Manifest, is_safe_name
+from coderm_tasks.hosts.bundles.boards import get_board
+from coderm_tasks.hosts.bundles.derived import RERANK, derive, derived_again
+from coderm_tasks.hosts.bundles.gather import HOTTEST, UNKNOWN_SANDBOX
+from coderm_tasks.hosts.bundles.method import Method
+from coderm_tasks.hosts.bundles.opened import Bundle
+from coderm_tasks.hosts.bundles.problem_sets import LIVECODEBENCH, foreign_ids
+from coderm_tasks.hosts.bundles.words import are, counted, some
 from coderm_tasks.run_record import questions_sha256
 
-__all__ = [
-    "Bundle",
-    "check_board_files",
-    "check_choice",
-    "check_complete",
-    "check_hashes",
-    "check_method",
-    "check_syntax",
-]
+__all__ = ["check_choice", "check_complete", "check_hashes", "check_method", "check_syntax", "of_this_version"]
 
-
-class Bundle(Struct, frozen=True):
-    """What was read of a bundle."""
-
-    folder: Path
-    method: Method
-    run: Run
-    submitted: list[tuple[str, str]]
-    """Task id and code, as often as they stand there."""
-    problems: Callable[[], Mapping[str, Problem] | None]
-    """This machine's copy of the data set, loaded once; None where we have no such data set. Raises DatasetError."""
+_PROSE = frozenset({"method", "statement", "board_rule", "board_source"})
+"""Fields that another version may word otherwise."""
+_SANDBOXES = ("bubblewrap", UNKNOWN_SANDBOX)
+_TOOLS = ("lm-eval", RERANK)
 
 
 def check_hashes(found: Mapping[str, Path]) -> tuple[str, str]:
+    """Every file but the manifest, against the manifest."""
     try:
         manifest = msgspec.json.decode(found[MANIFEST].read_bytes(), type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -58,121 +44,102 @@ def check_hashes(found: Mapping[str, Path]) -> tuple[str, str]:
         ("listed under unsafe names", unsafe),
     )
     told = [f"{len(names)} {what}: {some(names)}" for what, names in faults if names]
-    return ("fail", "; ".join(told)) if told else ("pass", f"{len(listed)} files as listed in {MANIFEST}")
+    return ("fail", "; ".join(told)) if told else ("pass", f"{counted(len(listed), 'file')} as listed in {MANIFEST}")
 
 
 def check_complete(bundle: Bundle) -> tuple[str, str]:
+    """Every problem of the data set, or of its stated part, once."""
     ids = [task_id for task_id, _ in bundle.submitted]
-    known = bundle.problems()
-    expected = list(bundle.run.selections if known is None else known)
+    known, method = bundle.problems(), bundle.method
+    expected = list(known or bundle.run.selections)
     twice = [task_id for task_id, count in Counter(ids).items() if count > 1]
     missing, unknown = set(expected) - set(ids), set(ids) - set(expected)
     faults = (("missing", sorted(missing)), ("unknown", sorted(unknown)), ("more than once", twice))
-    told = [f"{len(names)} problems {what}: {some(names)}" for what, names in faults if names]
+    told = [f"{counted(len(names), 'problem')} {what}: {some(names)}" for what, names in faults if names]
+    if others := foreign_ids(method.dataset, ids):
+        told.append(f"{counted(len(others), 'problem')} not of {method.dataset}: {some(others)}")
     if set(bundle.run.selections) != set(expected):
         told.append("the records are not of the problems of the data set")
-    if known is not None and bundle.method.questions_sha256 not in (
-        None,
-        questions_sha256(known.values()),
-    ):
+    if known and method.questions_sha256 not in (None, questions_sha256(known.values())):
         told.append("the questions of the data set on this machine are not those of the bundle")
     if told:
         return "fail", "; ".join(told)
-    against = "the records alone (the data set is not ours)" if known is None else bundle.method.dataset
-    return "pass", f"each of {len(expected)} problems once, by {against}"
+    once = f"each of {counted(len(expected), 'problem')} once, by"
+    if not known:
+        return "skipped", f"{once} the records alone: data set {method.dataset} is not ours (--problems FILE names one)"
+    return "pass", f"{once} {method.dataset}" + ("" if method.slice is None else f" ({method.slice.words})")
+
+
+def of_this_version(method: Method) -> bool:
+    """Whether the texts of the bundle are to be those that this version writes."""
+    return method.bundled_with == coderm_tasks.__version__
 
 
 def check_method(bundle: Bundle) -> tuple[str, str]:
+    """``method.json`` against what this version would state of the records, field by field."""
     method, run = bundle.method, bundle.run
-    counts, tests = [len(one) for one in run.samples.values()], [len(one) for one in run.tests.values()]
-    said = (
-        ("problems", method.problems, len(run.samples)),
-        ("least N", method.samples.least, min(counts, default=0)),
-        ("most N", method.samples.most, max(counts, default=0)),
-        ("least M", method.tests.least, min(tests, default=0)),
-        ("most M", method.tests.most, max(tests, default=0)),
-        ("problems drawn among ties", method.tied, sum(len(one.ties) > 1 for one in run.selections.values())),
-        ("cells", method.cost.cells, sum(one.solutions * one.tests for one in run.matrices.values())),
-        ("strategy", (method.strategy,), tuple(sorted({one.strategy for one in run.selections.values()}))),
-    )
+    expected = derived_again(method, run)
     told = [
-        f"{name} is {stated} in method.json, {actual} in the records"
-        for name, stated, actual in said
-        if stated != actual
+        _differs(name, getattr(method, name), getattr(expected, name))
+        for name in Method.__struct_fields__
+        if (name not in _PROSE or of_this_version(method)) and getattr(method, name) != getattr(expected, name)
     ]
     left_out = [one.task_id for one in run.matrices.values() if any("-" in row for row in one.verdicts)]
     if left_out and not method.pruned:
         told.append(
-            f"cells of {len(left_out)} problems were not run ({some(left_out)}), and method.json says none was pruned"
+            f"cells of {counted(len(left_out), 'problem')} were not run ({some(left_out)}), and method.json says none "
+            "was pruned"
         )
-    score = score_of(run)
-    if (method.score is None) != (score is None) or (score is not None and abs(score - (method.score or 0)) > 1e-9):
-        told.append(f"the score is {method.score} in method.json, {score} by the labels")
     if "best-of-N" not in method.statement or "not greedy pass@1" not in method.statement:
         told.append("the statement that this is no pass@1 is gone")
-    if not _page_fits(bundle):
-        told.append("METHOD.md does not say what method.json says")
+    told += _impossible(method)
     detail = f"N {method.samples.most}, M {method.tests.mean:g}, {method.strategy}, as the records have them"
     return ("fail", "; ".join(told)) if told else ("pass", detail)
 
 
-def _page_fits(bundle: Bundle) -> bool:
-    """The page is made from the facts. Another version may word it otherwise, but the statement stands in it."""
-    page = (bundle.folder / "METHOD.md").read_text(encoding="utf-8")
-    if bundle.method.bundled_with == coderm_tasks.__version__:
-        return page == method_page(bundle.method)
-    return bundle.method.statement in page
+def _differs(name: str, stated: object, actual: object) -> str:
+    said, found = (msgspec.json.encode(value).decode("utf-8") for value in (stated, actual))
+    return f"{name} is {said} in method.json, {found} by the records"
+
+
+def _impossible(method: Method) -> list[str]:
+    """What no run can have been, whatever its records."""
+    told = []
+    if method.sandbox not in _SANDBOXES:
+        told.append(f"sandbox is {method.sandbox!r}, in which no run of this package executes anything")
+    if method.tool not in _TOOLS:
+        told.append(f"tool is {method.tool!r}, which writes no records")
+    datasets = get_board(method.board).datasets
+    if datasets and method.dataset not in datasets:
+        told.append(f"dataset is {method.dataset!r}, and the board is about {' or '.join(datasets)}")
+    if (method.slice is not None) != (method.dataset == LIVECODEBENCH):
+        told.append(f"slice is stated of {LIVECODEBENCH} and of nothing else")
+    if not 0 <= method.temperature <= HOTTEST:
+        told.append(f"temperature is {method.temperature:g}, at which nothing is sampled")
+    return told
 
 
 def check_syntax(bundle: Bundle) -> tuple[str, str]:
-    found = set(unparsable(bundle.run, is_python))
-    if found != set(bundle.method.unparsable):
-        declared = len(bundle.method.unparsable)
-        return "fail", f"{len(found)} selected solutions are not Python, method.json declares {declared}"
-    return "pass", f"{len(found)} selected solutions are not Python, as declared"
+    """Which solutions are no Python, or none at all, against what is declared."""
+    found, told = derive(bundle.run), []
+    for what, actual, declared in (
+        ("that are not Python", found.unparsable, bundle.method.unparsable),
+        ("that hold no code", found.without_solution, bundle.method.without_solution),
+    ):
+        if set(actual) != set(declared):
+            told.append(f"{counted(len(actual), 'selected solution')} {what}, and method.json declares {len(declared)}")
+    detail = f"{len(found.unparsable)} not Python, {len(found.without_solution)} without code, as declared"
+    return ("fail", "; ".join(told)) if told else ("pass", detail)
 
 
 def check_choice(bundle: Bundle) -> tuple[str, str]:
+    """The submitted solutions against the selected samples."""
     wrong = [
         task_id
         for task_id, code in bundle.submitted
         if task_id not in bundle.run.selections or bundle.run.chosen(task_id) != code
     ]
+    submitted = counted(len(wrong or bundle.submitted), "submitted solution")
     if wrong:
-        return "fail", f"{len(wrong)} submitted solutions are not the selected sample: {some(wrong)}"
-    return "pass", f"{len(bundle.submitted)} submitted solutions are the selected samples"
-
-
-def check_board_files(bundle: Bundle) -> tuple[str, str]:
-    """Whatever else the board reads must say the same as the one file that is checked."""
-    if bundle.method.board == "evalplus":
-        folder = bundle.folder / bundle_name(bundle.method)
-        expected = {f"{task_id.replace('/', '_')}/0.py": code for task_id, code in bundle.submitted}
-        there = list_files(folder) if folder.is_dir() else {}
-        wrong = [
-            name
-            for name, code in expected.items()
-            if name not in there or there[name].read_bytes() != code.encode("utf-8", "replace")
-        ]
-        wrong += sorted(there.keys() - expected.keys())
-        if wrong:
-            return "fail", f"{len(wrong)} files of the sample folder differ from the JSONL: {some(wrong)}"
-        return "pass", f"{len(expected)} files in {folder.name} equal the JSONL"
-    if bundle.method.board == "hf":
-        return _hub_file(bundle)
-    return "pass", "one file, read as the board's evaluator reads it"
-
-
-def _hub_file(bundle: Bundle) -> tuple[str, str]:
-    files = list_files(bundle.folder / ".eval_results")
-    if len(files) != 1:
-        return "fail", f"{len(files)} files in .eval_results; expected one"
-    text = next(iter(files.values())).read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    entry = msgspec.json.decode(lines[0].removeprefix("- ")) if len(lines) == 1 else {}
-    value = None if bundle.method.score is None else round(100 * bundle.method.score, 4)
-    if entry.get("value") != value or value is None:
-        return "fail", f"the value is {entry.get('value')!r}, {value} by the labels"
-    if not str(entry.get("notes", "")).startswith("NOT pass@1: best-of-"):
-        return "fail", "the notes do not say that this is best-of-N"
-    return "pass", f"value {value}, with notes that say best-of-N"
+        return "fail", f"{submitted} {are(len(wrong))} not the selected sample: {some(wrong)}"
+    return "pass", f"{submitted}: the selected samples"

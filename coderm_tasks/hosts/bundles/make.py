@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import ast
 import logging
-import warnings
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from coderm_tasks.atomic import check_writable
-from coderm_tasks.datasets import load_problems_to_rerank
-from coderm_tasks.errors import ConfigError, InputError, did_you_mean
+from coderm_tasks.errors import ConfigError, InputError
 from coderm_tasks.hosts.bundles.archive import write_zip
-from coderm_tasks.hosts.bundles.boards import check_acknowledged, get_board
-from coderm_tasks.hosts.bundles.method import Method, Stated, encode, method_of
+from coderm_tasks.hosts.bundles.boards import BoardFacts, check_acknowledged, check_facts, get_board
+from coderm_tasks.hosts.bundles.derived import RERANK
+from coderm_tasks.hosts.bundles.gather import Stated, check_stated, method_of
+from coderm_tasks.hosts.bundles.method import Method, encode
 from coderm_tasks.hosts.bundles.method_page import method_page
-from coderm_tasks.hosts.bundles.run import Run, read_runs, some
-from coderm_tasks.hosts.bundles.submissions import BoardFacts, bundle_name, submission
-from coderm_tasks.model import Problem
+from coderm_tasks.hosts.bundles.problem_sets import ProblemSets, foreign_ids, part_of, recorded_path
+from coderm_tasks.hosts.bundles.records import records_of
+from coderm_tasks.hosts.bundles.run import Run, read_runs
+from coderm_tasks.hosts.bundles.submissions import bundle_name, submission
+from coderm_tasks.hosts.bundles.words import are, counted, some
 from coderm_tasks.run_record import questions_sha256
 
-__all__ = ["BundleReport", "BundleRequest", "is_python", "make_bundle", "problems_of"]
+__all__ = ["BundleReport", "BundleRequest", "make_bundle"]
 
 logger = logging.getLogger(__name__)
-
-_DATASETS = {
-    "evalplus": ("humaneval_plus", "humaneval", "mbpp_plus"),
-    "livecodebench": ("livecodebench",),
-    "bigcodebench": ("bigcodebench",),
-}
-"""Data sets that a board is about; the hub takes any."""
 
 
 class BundleRequest(Struct, frozen=True, kw_only=True):
@@ -46,6 +39,8 @@ class BundleRequest(Struct, frozen=True, kw_only=True):
     """``dataset`` as :func:`coderm_tasks.datasets.load_problems` names it."""
     facts: BoardFacts = BoardFacts()
     labels: Path | None = None
+    livecodebench_path: str | None = None
+    """A copy of LiveCodeBench; None: as ``LIVECODEBENCH_PATH`` says, where the run had it, or the hub."""
     acknowledged: bool = False
 
 
@@ -74,16 +69,19 @@ def make_bundle(request: BundleRequest) -> BundleReport:
     """
     board = get_board(request.board)
     check_acknowledged(board, request.acknowledged)
+    check_facts(board, request.facts)
+    check_stated(request.stated)
     if request.output.suffix != ".zip":
         raise ConfigError(f"--output is {request.output}: expected the name of a zip file; add .zip")
     check_writable(request.output)
-    run = read_runs(request.runs, request.labels)
-    method = method_of(run, board, request.stated, is_python=is_python)
-    _check_dataset(method)
-    method = _check_complete(run, method)
+    sets = ProblemSets(request.livecodebench_path)
+    run = read_runs(request.runs, request.labels, sets)
+    method = method_of(run, board, request.stated, part_of(run.records), request.facts)
+    _check_dataset(method, run)
+    method = _check_complete(run, method, sets)
     chosen = {task_id: run.chosen(task_id) for task_id in run.selections}
     files = {
-        **submission(method, chosen, request.facts),
+        **submission(method, chosen),
         "METHOD.md": method_page(method).encode("utf-8"),
         "method.json": encode(method),
         **records_of(run),
@@ -101,29 +99,24 @@ def make_bundle(request: BundleRequest) -> BundleReport:
     )
 
 
-def _check_dataset(method: Method) -> None:
-    expected = _DATASETS.get(method.board)
+def _check_dataset(method: Method, run: Run) -> None:
+    expected = get_board(method.board).datasets
     if expected and method.dataset not in expected:
         raise InputError(
-            f"the run is of {method.dataset!r}{did_you_mean(method.dataset, expected)}, and the board is about "
-            f"{' or '.join(expected)}; expected a run of that; choose another board"
+            f"the run is of {method.dataset!r}, and the board is about {' or '.join(expected)}; expected a run of "
+            "that; choose another board"
+        )
+    if others := foreign_ids(method.dataset, run.selections):
+        raise InputError(
+            f"the run holds {counted(len(others), 'problem')} that {are(len(others))} not "
+            f"BigCodeBench's ({some(others)}); expected task ids BigCodeBench/0, BigCodeBench/1, ...; give "
+            "its problems their own ids, and run coderm rerank --problems again"
         )
 
 
-def problems_of(dataset: str) -> Mapping[str, Problem] | None:
-    """The problems of a data set by task id; None where we have no such data set (BigCodeBench's).
-
-    Raises:
-        ConfigError, DatasetError: the data set is unknown, or cannot be loaded.
-    """
-    if dataset == "bigcodebench":
-        return None
-    return {problem.task_id: problem for problem in load_problems_to_rerank(dataset)}
-
-
-def _check_complete(run: Run, method: Method) -> Method:
-    known = problems_of(method.dataset)
-    if known is None:
+def _check_complete(run: Run, method: Method, sets: ProblemSets) -> Method:
+    known = sets.to_rerank(method.dataset, method.slice, run.problems, recorded_path(run.records[0]))
+    if not known:
         logger.warning("data set %s is not ours: completeness was not checked against it", method.dataset)
         return method
     missing = [task_id for task_id in known if task_id not in run.selections]
@@ -131,8 +124,8 @@ def _check_complete(run: Run, method: Method) -> Method:
     if missing or unknown:
         what, names = ("lacks", missing) if missing else ("has unknown", unknown)
         raise InputError(
-            f"the run {what} {len(names)} problems ({some(names)}) of {method.dataset}, which has {len(known)}; "
-            "expected every problem once; run the rest (an lm-eval run without --limit), or name all ranks"
+            f"the run {what} {counted(len(names), 'problem')} ({some(names)}) of {_set_of(method)}, which has "
+            f"{len(known)}; expected every problem once; {_remedy(method)}"
         )
     questions = questions_sha256(known.values())
     if method.questions_sha256 not in (None, questions):
@@ -143,54 +136,31 @@ def _check_complete(run: Run, method: Method) -> Method:
     return msgspec.structs.replace(method, questions_sha256=questions)
 
 
-def records_of(run: Run) -> dict[str, bytes]:
-    """The run's records, as lm-eval's runs write them, without what tells of the machine."""
-    encoder = msgspec.json.Encoder()
-
-    def lines(records: Sequence[object]) -> bytes:
-        return b"".join(encoder.encode(record) + b"\n" for record in records)
-
-    files = {
-        "records/samples.jsonl": lines(_lines_of(run.samples, "solution")),
-        "records/tests.jsonl": lines(_lines_of(run.tests, "test")),
-        "records/matrix.jsonl": lines([run.matrices[task_id] for task_id in run.selections]),
-        "records/selection.jsonl": lines(list(run.selections.values())),
-    }
-    if run.labels is not None:
-        words = [
-            {"task_id": task_id, "index": index, "plus": "pass" if correct else "fail"}
-            for task_id, labels in run.labels.items()
-            for index, correct in enumerate(labels)
-        ]
-        files["records/labels.jsonl"] = lines(words)
-    return files
+def _set_of(method: Method) -> str:
+    return method.dataset if method.slice is None else f"{method.dataset} ({method.slice.words})"
 
 
-def _lines_of(codes: Mapping[str, Sequence[str]], key: str) -> list[dict[str, str]]:
-    return [{"task_id": task_id, key: code} for task_id, of_problem in codes.items() for code in of_problem]
-
-
-def is_python(code: str) -> bool:
-    """Whether a source parses. It is not executed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return bool(code.strip())
+def _remedy(method: Method) -> str:
+    rest = "run the rest (an lm-eval run without --limit), or name all ranks"
+    if method.tool != RERANK or method.slice is None or not method.slice.is_whole:
+        return rest
+    # Before records named the part, they looked like those of the whole.
+    return f"{rest}; where the run had a window or a release, run coderm rerank again with it (verdicts are cached)"
 
 
 def _unknown(method: Method) -> list[str]:
-    names = [name for name in ("top_p", "max_tokens", "budget", "allocation") if getattr(method, name) is None]
+    facts = ("top_p", "max_tokens", "sample_seed", "budget", "allocation")
+    names = [name for name in facts if getattr(method, name) is None]
+    names += [f"cost.{name}" for name in ("sample_tokens", "test_tokens") if getattr(method.cost, name) is None]
     if method.test_writer.source != "self" and method.test_writer.model is None:
         names.append("the model that wrote the tests (--generator)")
     return names
 
 
 def _warn(method: Method) -> None:
-    if method.unparsable:
-        logger.warning(
-            "%d selected solutions are not Python (%s): they score as wrong", len(method.unparsable),
-            some(method.unparsable),
-        )  # fmt: skip
+    for what, names in (
+        ("whose selected solution is not Python", method.unparsable),
+        ("without a solution", method.without_solution),
+    ):
+        if names:
+            logger.warning("%s %s (%s): scored as wrong", counted(len(names), "problem"), what, some(names))

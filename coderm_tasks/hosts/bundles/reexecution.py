@@ -11,13 +11,14 @@ from msgspec import Struct
 from coderm_tasks.errors import InputError
 from coderm_tasks.evidence import gather_for, with_extras
 from coderm_tasks.hosts.bundles.method import Method
-from coderm_tasks.hosts.bundles.run import Run, some
+from coderm_tasks.hosts.bundles.run import Run
+from coderm_tasks.hosts.bundles.words import are, counted, some
 from coderm_tasks.model import Problem
 from coderm_tasks.pipeline import Work, run_matrices
 from coderm_tasks.rerank import Need, Strategy, StrategyInput, get_selector, select
 from executor import Executor, PassMatrix
 
-__all__ = ["Job", "ReRun", "draw_jobs", "executes", "rerun", "reselect"]
+__all__ = ["Job", "ReRun", "draw", "draw_jobs", "executes", "rerun", "reselect"]
 
 _MACHINE = "TR"
 """Verdicts that a slower machine may give where another does not."""
@@ -74,11 +75,13 @@ def reselect(
     for task_id, given in inputs.items():
         recorded, now = run.selections[task_id], select(strategy, given, seed=seed)
         same = np.allclose(recorded.scores, now.scores, rtol=1e-6, atol=1e-9)
-        if not same or (recorded.index, recorded.ties, recorded.note) != (now.index, now.ties, now.note):
+        stated = (recorded.index, recorded.ties, recorded.note, recorded.tests_used)
+        if not same or stated != (now.index, now.ties, now.note, now.tests_used):
             wrong.append(task_id)
     if wrong:
-        return "fail", f"{len(wrong)} selections are not what {strategy} selects from the matrix: {some(wrong)}"
-    return "pass", f"{strategy} with seed {seed} selects the same in {len(inputs)} problems"
+        others = counted(len(wrong), "selection")
+        return "fail", f"{others} {are(len(wrong))} not what {strategy} selects from the matrix: {some(wrong)}"
+    return "pass", f"{strategy} with seed {seed} selects the same in {counted(len(inputs), 'problem')}"
 
 
 def _known(problems: Mapping[str, Problem], task_id: str) -> Problem:
@@ -118,7 +121,7 @@ def rerun(run: Run, jobs: Sequence[Job], executor: Executor, advance: Callable[[
 def _drawn(run: Run, share: float, seed: int) -> dict[str, list[int]]:
     """Samples by problem, each with probability ``share`` by a hash of the seed; at least one in all."""
     ranked = sorted(
-        (_draw(seed, task_id, row), task_id, row)
+        (draw(seed, task_id, row), task_id, row)
         for task_id, codes in run.samples.items()
         if run.tests[task_id]
         for row in range(len(codes))
@@ -130,7 +133,8 @@ def _drawn(run: Run, share: float, seed: int) -> dict[str, list[int]]:
     return drawn
 
 
-def _draw(seed: int, task_id: str, row: int) -> float:
+def draw(seed: int, task_id: str, row: int) -> float:
+    """A number from 0 to below 1 by a hash; who does not know the seed cannot know it."""
     digest = blake2b(f"{seed}\0{task_id}\0{row}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from coderm_tasks.errors import InputError
 from coderm_tasks.files import sha256_of
-from coderm_tasks.generate_job import answers_path
 from coderm_tasks.run_record import FileFact, read_run_record, run_record_path
 
-__all__ = ["RunFiles", "answers_header", "rerank_files"]
+__all__ = ["RunFiles", "rerank_files"]
 
 
 class RunFiles(Struct, frozen=True, kw_only=True):
@@ -25,6 +22,8 @@ class RunFiles(Struct, frozen=True, kw_only=True):
     matrix: Path
     selection: Path
     labels: Path | None = None
+    problems: Path | None = None
+    """Where they are the user's own."""
 
 
 def rerank_files(output: Path) -> RunFiles:
@@ -58,6 +57,7 @@ def rerank_files(output: Path) -> RunFiles:
         tests=found["tests"],
         matrix=found["matrix"],
         selection=found["selection"],
+        problems=found.get("problems"),
     )
 
 
@@ -70,15 +70,3 @@ def _unchanged(path: Path, fact: FileFact) -> Path:
             "coderm rerank again"
         )
     return path
-
-
-def answers_header(path: Path) -> dict[str, Any] | None:
-    """Settings of the model that wrote the samples or tests in ``path``, where coderm sample or generate left them."""
-    beside = answers_path(path)
-    try:
-        with beside.open("rb") as stream:
-            header = msgspec.json.decode(stream.readline())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    settings = header.get("settings") if isinstance(header, dict) else None
-    return settings if isinstance(settings, dict) else None

@@ -7,29 +7,25 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from coderm_tasks.errors import ConfigError
-from coderm_tasks.hosts.bundles.method import Method
-from coderm_tasks.hosts.bundles.method_page import label_of, method_page
+from coderm_tasks.hosts.bundles.method import Method, label_of
+from coderm_tasks.hosts.bundles.method_page import method_page
+from coderm_tasks.hosts.bundles.words import counted
 
-__all__ = ["SUBMITTED_AS", "BoardFacts", "bundle_name", "submission", "submitted_solutions"]
+__all__ = [
+    "HUB_FOLDER",
+    "HUB_WARNING",
+    "SUBMITTED_AS",
+    "bundle_name",
+    "hub_entry",
+    "submission",
+    "submitted_name",
+    "submitted_solutions",
+]
 
+HUB_FOLDER = ".eval_results"
+HUB_WARNING = "NOT pass@1: "
 _UNFILLED = "TO BE FILLED IN BY YOU"
-
-
-class BoardFacts(Struct, frozen=True, kw_only=True):
-    """What only the submitter knows."""
-
-    model_url: str | None = None
-    introduction: str | None = None
-    decontamination: str | None = None
-    hub_dataset: str | None = None
-    """The benchmark's data set on the Hugging Face hub, ``owner/name``."""
-    hub_task: str | None = None
-    """Id of the task in that data set's ``eval.yaml``."""
-    split: str | None = None
-    """BigCodeBench's: ``complete`` or ``instruct``."""
 
 
 def bundle_name(method: Method) -> str:
@@ -41,22 +37,23 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "--", name).strip(".-") or "model"
 
 
-def submission(method: Method, chosen: Mapping[str, str], facts: BoardFacts) -> dict[str, bytes]:
+def submission(method: Method, chosen: Mapping[str, str]) -> dict[str, bytes]:
     """Return the files that the board takes, by path. ``chosen``: one solution per problem.
 
     Raises:
-        ConfigError: a fact that the board wants was not given.
+        ConfigError: the hub takes a score, and the run has no labels.
     """
-    return _WRITERS[method.board](method, chosen, facts)
+    return _WRITERS[method.board](method, chosen)
 
 
-def _evalplus(method: Method, chosen: Mapping[str, str], facts: BoardFacts) -> dict[str, bytes]:
+def _evalplus(method: Method, chosen: Mapping[str, str]) -> dict[str, bytes]:
     name = bundle_name(method)
     files = {f"{name}/{task_id.replace('/', '_')}/0.py": _utf8(code) for task_id, code in chosen.items()}
-    return {**files, f"{name}.jsonl": _jsonl(chosen), "ISSUE.md": _issue(method, facts).encode("utf-8")}
+    return {**files, f"{name}.jsonl": _jsonl(chosen), "ISSUE.md": _issue(method).encode("utf-8")}
 
 
-def _issue(method: Method, facts: BoardFacts) -> str:
+def _issue(method: Method) -> str:
+    facts = method.facts
     fields = (
         ("Model introduction", facts.introduction or _UNFILLED),
         ("Model URL", facts.model_url or _UNFILLED),
@@ -71,28 +68,37 @@ def _issue(method: Method, facts: BoardFacts) -> str:
     return title + "".join(f"\n### {name}\n\n{text}\n" for name, text in fields)
 
 
-def _livecodebench(method: Method, chosen: Mapping[str, str], facts: BoardFacts) -> dict[str, bytes]:
+def _livecodebench(method: Method, chosen: Mapping[str, str]) -> dict[str, bytes]:
     # The evaluator sorts by question_id as text, and pairs by position: this is that order.
     entries = [{"question_id": task_id, "code_list": [chosen[task_id]]} for task_id in sorted(chosen)]
-    return {f"{bundle_name(method)}.json": (json.dumps(entries, indent=1) + "\n").encode("ascii")}
+    return {submitted_name(method): (json.dumps(entries, indent=1) + "\n").encode("ascii")}
 
 
-def _bigcodebench(method: Method, chosen: Mapping[str, str], facts: BoardFacts) -> dict[str, bytes]:
-    if facts.split not in ("complete", "instruct"):
-        raise ConfigError(f"--split is {facts.split!r}: expected complete or instruct, the prompts that were answered")
-    stem = f"{_plain(method.model)}--{_plain(label_of(method))}--bigcodebench-{facts.split}"
-    return {f"{stem}--coderm-{method.temperature:g}-1.jsonl": _jsonl(chosen)}
+def _bigcodebench(method: Method, chosen: Mapping[str, str]) -> dict[str, bytes]:
+    return {submitted_name(method): _jsonl(chosen)}
 
 
-def _hf(method: Method, chosen: Mapping[str, str], facts: BoardFacts) -> dict[str, bytes]:
+def _hf(method: Method, chosen: Mapping[str, str]) -> dict[str, bytes]:
+    name = bundle_name(method)
+    place = f"{_plain(str(method.facts.hub_task))}_{_plain(label_of(method))}".replace("-", "_")
+    # JSON is YAML: no quoting rule to get wrong, and nothing to depend on.
+    entry = json.dumps(hub_entry(method), ensure_ascii=False)
+    text = f"# {method.statement}\n# Percent of the problems that the solutions in {name}.jsonl solve.\n- {entry}\n"
+    return {f"{HUB_FOLDER}/{place}.yaml": text.encode("utf-8"), f"{name}.jsonl": _jsonl(chosen)}
+
+
+def hub_entry(method: Method) -> dict[str, Any]:
+    """The one entry of the hub's file.
+
+    Raises:
+        ConfigError: the run has no labels.
+    """
     if method.score is None:
         raise ConfigError(
             "the run has no labels, and the hub takes a score: expected ground truth of every sample; give --labels "
             "FILE from coderm evaluate --output"
         )
-    for flag, value in (("--hub-dataset", facts.hub_dataset), ("--hub-task", facts.hub_task)):
-        if not value:
-            raise ConfigError(f"the hub's id is not known: expected that of a registered benchmark; give {flag}")
+    facts = method.facts
     entry: dict[str, Any] = {
         "dataset": {"id": facts.hub_dataset, "task_id": facts.hub_task},
         "value": round(100 * method.score, 4),
@@ -100,21 +106,23 @@ def _hf(method: Method, chosen: Mapping[str, str], facts: BoardFacts) -> dict[st
     }
     if facts.model_url:
         entry["source"] = {"url": facts.model_url, "name": f"{label_of(method)}, method and records"}
-    # JSON is YAML: no quoting rule to get wrong, and nothing to depend on.
-    text = (
-        f"# {method.statement}\n# Percent of problems; expected over ties.\n- {json.dumps(entry, ensure_ascii=False)}\n"
-    )
-    name = f"{_plain(str(facts.hub_task))}_{_plain(label_of(method))}".replace("-", "_")
-    return {f".eval_results/{name}.yaml": text.encode("utf-8"), f"{bundle_name(method)}.jsonl": _jsonl(chosen)}
+    return entry
 
 
 def hub_notes(method: Method) -> str:
     """What stands beside the value in the hub's table: it must not be read as pass@1."""
     writer = method.test_writer
     by = "the model itself" if writer.source == "self" else writer.model or "an unknown model"
+    name = label_of(method).removesuffix(f"-{method.strategy}")
+    part = "" if method.slice is None else f"; {method.slice.words}: {counted(method.problems, 'problem')}"
+    tied = (
+        ""
+        if method.score_expected in (None, method.score)
+        else f"; {100 * (method.score_expected or 0):.4g} expected over ties"
+    )
     return (
-        f"NOT pass@1: best-of-{method.samples.most} by generated unit tests ({method.strategy}, "
-        f"{method.tests.mean:g} tests per problem by {by}, temperature {method.temperature:g})"
+        f"{HUB_WARNING}{name} by generated unit tests ({method.strategy}, {method.tests.mean:g} tests per problem by "
+        f"{by}, temperature {method.temperature:g}{part}{tied})"
     )
 
 
@@ -126,6 +134,15 @@ def _jsonl(chosen: Mapping[str, str]) -> bytes:
     return "".join(
         json.dumps({"task_id": task_id, "solution": code}) + "\n" for task_id, code in chosen.items()
     ).encode("ascii")
+
+
+def submitted_name(method: Method) -> str:
+    """The one file, at the top of the bundle, that holds the submitted solutions."""
+    if method.board == "bigcodebench":
+        # The form of name that bigcodebench.generate gives.
+        stem = f"{_plain(method.model)}--{_plain(label_of(method))}--bigcodebench-{method.facts.split}"
+        return f"{stem}--coderm-{method.temperature:g}-1.jsonl"
+    return f"{bundle_name(method)}{SUBMITTED_AS[method.board]}"
 
 
 def _utf8(code: str) -> bytes:

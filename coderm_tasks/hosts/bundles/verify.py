@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -12,29 +12,26 @@ import msgspec
 from msgspec import Struct
 
 from coderm_tasks.errors import CoderMError, DatasetError, InputError
+from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS
 from coderm_tasks.hosts.bundles.archive import MANIFEST, list_files, unpack
+from coderm_tasks.hosts.bundles.board_checks import check_board_files, check_texts
 from coderm_tasks.hosts.bundles.checks import (
-    Bundle,
-    check_board_files,
     check_choice,
     check_complete,
     check_hashes,
     check_method,
     check_syntax,
 )
-from coderm_tasks.hosts.bundles.make import problems_of
 from coderm_tasks.hosts.bundles.method import Method
+from coderm_tasks.hosts.bundles.opened import Bundle, read_bundle
+from coderm_tasks.hosts.bundles.problem_sets import ProblemSets
 from coderm_tasks.hosts.bundles.reexecution import draw_jobs, executes, rerun, reselect
-from coderm_tasks.hosts.bundles.run import Run, check_run, read_by_task, read_codes
-from coderm_tasks.hosts.bundles.submissions import SUBMITTED_AS, bundle_name, submitted_solutions
-from coderm_tasks.labels import read_sample_labels
-from coderm_tasks.model import Problem
+from coderm_tasks.hosts.bundles.relabelling import draw_labels, regrade
+from coderm_tasks.hosts.bundles.words import counted
 from coderm_tasks.rerank import get_selector
-from coderm_tasks.run_record import RunRecord
-from coderm_tasks.store import MatrixRecord, SelectionRecord
 from executor import Executor, ExecutorError, Limits, LimitsError
 
-__all__ = ["FAIL", "PASS", "SKIPPED", "Check", "Verification", "verify_bundle"]
+__all__ = ["FAIL", "PASS", "SKIPPED", "Check", "Verification", "VerifyRequest", "verify_bundle"]
 
 PASS, FAIL, SKIPPED = "pass", "fail", "skipped"
 _MALFORMED = (
@@ -58,6 +55,8 @@ class Verification(Struct, frozen=True, kw_only=True):
 
     bundle: str
     checks: tuple[Check, ...]
+    skipped: int
+    """Checks that were not made. With any, this was no full verification."""
 
     @property
     def failed(self) -> bool:
@@ -65,36 +64,78 @@ class Verification(Struct, frozen=True, kw_only=True):
         return any(check.status == FAIL for check in self.checks)
 
 
+class VerifyRequest(Struct, frozen=True, kw_only=True):
+    """How to check a bundle."""
+
+    share: float = 0.05
+    """Of the samples whose verdicts are executed again, and of the problems whose labels are made again, 0 to 1; 0
+    executes nothing."""
+    seed: int | None = None
+    """Of that draw; None: one that whoever wrote the bundle could not know, or he would forge what is not drawn."""
+    livecodebench_path: str | None = None
+    """A copy of LiveCodeBench; None: as ``LIVECODEBENCH_PATH`` says, or the hub."""
+    problems: Path | None = None
+    """Problems that are not ours (BigCodeBench's), in a file of the verifier's own."""
+
+
+class _Run(Struct, frozen=True):
+    """What executing takes."""
+
+    open_executor: _Opener
+    share: float
+    seed: int
+    bar: _Bar | None
+
+    def shown(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None] | None]:
+        return self.bar(name, total) if self.bar else nullcontext(None)
+
+
 def verify_bundle(
-    path: Path, open_executor: _Opener, *, share: float = 0.05, seed: int | None = None, bar: _Bar | None = None
+    path: Path, open_executor: _Opener, request: VerifyRequest | None = None, *, bar: _Bar | None = None
 ) -> Verification:
     """Check a bundle, zip or unpacked folder.
 
     Args:
         path: the bundle.
         open_executor: opens a sandbox with these limits; called only where something has to run.
-        share: of the samples whose verdicts are executed again, 0 to 1; 0 executes nothing.
-        seed: of the draw; None: one that whoever wrote the bundle could not know, or he would forge what is not drawn.
         bar: shows the progress of that: called with a name and a total, it yields what advances it.
 
     Raises:
         InputError: no bundle, or one that must not be unpacked (links, names that lead out, a zip bomb).
         SandboxError: the sandbox failed.
     """
-    if not 0 <= share <= 1:
-        raise InputError(f"--rerun is {share}: expected a share from 0 to 1, such as 0.05")
-    if seed is None:
-        seed = secrets.randbits(32)
+    request = request or VerifyRequest()
+    if not 0 <= request.share <= 1:
+        raise InputError(f"--rerun is {request.share}: expected a share from 0 to 1, such as 0.05")
+    seed = secrets.randbits(32) if request.seed is None else request.seed
+    run = _Run(open_executor, request.share, seed, bar)
+    sets = ProblemSets(request.livecodebench_path, request.problems)
     if path.is_dir():
-        _check_manifest(path, path)
-        return Verification(bundle=str(path), checks=tuple(_checks(path, open_executor, share, seed, bar)))
+        return _verified(path, path, run, sets)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a bundle (zip or unpacked folder); check the path")
     with tempfile.TemporaryDirectory(prefix="coderm-bundle-") as place:
-        folder = Path(place)
-        unpack(path, folder)
-        _check_manifest(path, folder)
-        return Verification(bundle=str(path), checks=tuple(_checks(folder, open_executor, share, seed, bar)))
+        unpack(path, Path(place))
+        return _verified(path, Path(place), run, sets)
+
+
+def _verified(path: Path, folder: Path, run: _Run, sets: ProblemSets) -> Verification:
+    _check_manifest(path, folder)
+    checks = _once_told(_checks(folder, run, sets))
+    return Verification(
+        bundle=str(path), checks=tuple(checks), skipped=sum(check.status == SKIPPED for check in checks)
+    )
+
+
+def _once_told(checks: Sequence[Check]) -> list[Check]:
+    """Why a data set cannot be had may take lines: it is told once."""
+    told: dict[str, str] = {}
+    shown = []
+    for check in checks:
+        first = told.setdefault(check.detail, check.name) if check.status == SKIPPED else check.name
+        again = first != check.name
+        shown.append(Check(check.name, check.status, f"as {first}") if again else check)
+    return shown
 
 
 def _check_manifest(path: Path, folder: Path) -> None:
@@ -102,25 +143,27 @@ def _check_manifest(path: Path, folder: Path) -> None:
         raise InputError(f"{path}: has no {MANIFEST}; expected a bundle that coderm bundle wrote; name another")
 
 
-def _checks(folder: Path, open_executor: _Opener, share: float, seed: int, bar: _Bar | None) -> list[Check]:
+def _checks(folder: Path, run: _Run, sets: ProblemSets) -> list[Check]:
     found = list_files(folder)
     checks = [_guarded("hashes", folder, lambda: check_hashes(found))]
     try:
-        bundle = _read(folder)
+        bundle = read_bundle(folder, sets)
     except _MALFORMED as error:
         return [*checks, Check("records", FAIL, _words(error, folder))]
-    checks.append(Check("records", PASS, f"{len(bundle.run.samples)} problems, matrices and selections fit together"))
-    for name, check in (
-        ("complete", check_complete),
-        ("method", check_method),
-        ("syntax", check_syntax),
-        ("choice", check_choice),
-        ("files of the board", check_board_files),
-    ):
-        checks.append(_guarded(name, folder, lambda check=check: check(bundle)))  # type: ignore[misc]
-    checks.append(_guarded("selection", folder, lambda: _selection(bundle, open_executor, share)))
-    checks.append(_guarded("verdicts", folder, lambda: _verdicts(bundle, open_executor, share, seed, bar)))
-    return checks
+    problems = counted(len(bundle.run.samples), "problem")
+    checks.append(Check("records", PASS, f"those of {problems}, with matrices and selections, fit together"))
+    named: tuple[tuple[str, Callable[[], tuple[str, str]]], ...] = (
+        ("complete", lambda: check_complete(bundle)),
+        ("method", lambda: check_method(bundle)),
+        ("texts", lambda: check_texts(bundle)),
+        ("syntax", lambda: check_syntax(bundle)),
+        ("choice", lambda: check_choice(bundle)),
+        ("files of the board", lambda: check_board_files(bundle)),
+        ("selection", lambda: _selection(bundle, run)),
+        ("verdicts", lambda: _verdicts(bundle, run)),
+        ("labels", lambda: _labels(bundle, run)),
+    )
+    return [*checks, *(_guarded(name, folder, check) for name, check in named)]
 
 
 def _guarded(name: str, folder: Path, check: Callable[[], tuple[str, str]]) -> Check:
@@ -140,74 +183,17 @@ def _words(error: Exception, folder: Path) -> str:
     return f"{error}".replace(f"{folder}/", "") or type(error).__name__
 
 
-def _read(folder: Path) -> Bundle:
-    method = msgspec.json.decode((folder / "method.json").read_bytes(), type=Method)
-    records = folder / "records"
-    selections = read_by_task(records / "selection.jsonl", SelectionRecord)
-    samples = read_codes(records / "samples.jsonl", "solution", selections)
-    run = Run(
-        records=(RunRecord(tool=method.tool),),
-        samples=samples,
-        tests=read_codes(records / "tests.jsonl", "test", selections),
-        matrices=read_by_task(records / "matrix.jsonl", MatrixRecord),
-        selections=selections,
-        labels=_labels(records / "labels.jsonl", samples),
-    )
-    check_run(run, "records")
-    name = bundle_name(method)
-    if method.board not in SUBMITTED_AS:
-        raise ValueError(f"method.json names the board {method.board!r}; expected one of {', '.join(SUBMITTED_AS)}")
-    ending = SUBMITTED_AS[method.board]
-    tops = [path for path in folder.iterdir() if path.suffix == ending and path.name not in (MANIFEST, "method.json")]
-    if len(tops) != 1 or (method.board != "bigcodebench" and tops[0].name != f"{name}{ending}"):
-        raise ValueError(f"holds {len(tops)} files of solutions; expected one, {name}{ending}")
-    submitted = submitted_solutions(method.board, tops[0].read_bytes())
-    return Bundle(folder, method, run, submitted, _DataSet(method.dataset))
-
-
-def _labels(path: Path, samples: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[bool, ...]] | None:
-    if not path.is_file():
-        return None
-    counts = {task_id: len(codes) for task_id, codes in samples.items()}
-    known = read_sample_labels(path, counts, "samples.jsonl")
-    return {
-        task_id: tuple(known[task_id][index] for index in range(count)) if count else ()
-        for task_id, count in counts.items()
-    }
-
-
-class _DataSet:
-    """The data set, loaded at the first call. An error is kept as well: a dead network takes its time to fail."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._known: Mapping[str, Problem] | None = None
-        self._error: CoderMError | None = None
-        self._asked = False
-
-    def __call__(self) -> Mapping[str, Problem] | None:
-        if not self._asked:
-            self._asked = True
-            try:
-                self._known = problems_of(self._name)
-            except CoderMError as error:
-                self._error = error
-        if self._error is not None:
-            raise self._error
-        return self._known
-
-
-def _selection(bundle: Bundle, open_executor: _Opener, share: float) -> tuple[str, str]:
+def _selection(bundle: Bundle, run: _Run) -> tuple[str, str]:
     strategy = get_selector(bundle.method.strategy)
     if not executes(strategy):
         return reselect(bundle.run, bundle.method, None, None)
     why = f"strategy {strategy.name} looks at outputs, which have to be executed, and"
-    if share == 0:
+    if run.share == 0:
         return SKIPPED, f"{why} --rerun is 0"
     problems = bundle.problems()
-    if problems is None:
+    if not problems:
         return SKIPPED, f"{why} data set {bundle.method.dataset} is not ours"
-    with open_executor(_limits(bundle.method)) as executor:
+    with run.open_executor(_limits(bundle.method)) as executor:
         return reselect(bundle.run, bundle.method, executor, problems)
 
 
@@ -221,22 +207,40 @@ def _limits(method: Method) -> Limits:
     return limits
 
 
-def _verdicts(bundle: Bundle, open_executor: _Opener, share: float, seed: int, bar: _Bar | None) -> tuple[str, str]:
-    if share == 0:
+def _verdicts(bundle: Bundle, run: _Run) -> tuple[str, str]:
+    if run.share == 0:
         return SKIPPED, "nothing was to be run (--rerun 0)"
     problems = bundle.problems()
-    if problems is None:
-        return SKIPPED, f"data set {bundle.method.dataset} is not ours: its problems are not at hand"
-    jobs = draw_jobs(bundle.run, problems, share, seed)
+    if not problems:
+        return SKIPPED, f"data set {bundle.method.dataset} is not ours: its problems are not at hand (--problems FILE)"
+    jobs = draw_jobs(bundle.run, problems, run.share, run.seed)
     if not jobs:
-        return SKIPPED, "there is no cell to run"
-    shown = bar("cells", sum(len(job.rows) * len(job.work.tests) for job in jobs)) if bar else nullcontext(None)
-    with open_executor(_limits(bundle.method)) as executor, shown as advance:
+        return PASS, "there is no cell to run"
+    cells = sum(len(job.rows) * len(job.work.tests) for job in jobs)
+    with run.open_executor(_limits(bundle.method)) as executor, run.shown("cells", cells) as advance:
         found = rerun(bundle.run, jobs, executor, advance)
     named = ", ".join(found.disagreements[:5]) + (", ..." if len(found.disagreements) > 5 else "")
     told = (
-        f"{found.cells} cells of {found.samples} samples (seed {seed}) run again, {len(found.disagreements)} disagree"
+        f"{found.cells} cells of {found.samples} samples (seed {run.seed}) run again, "
+        f"{len(found.disagreements)} disagree"
     )
     if found.disagreements:
         told += f", {found.by_machine} of them by a time or memory limit: {named}"
     return (FAIL if found.failed else PASS), told
+
+
+def _labels(bundle: Bundle, run: _Run) -> tuple[str, str]:
+    if bundle.run.labels is None:
+        return PASS, "there are none, and no score is stated"
+    if run.share == 0:
+        return SKIPPED, "no sample was to be graded again (--rerun 0)"
+    problems = bundle.graded()
+    if not problems:
+        return SKIPPED, f"there is no ground truth of data set {bundle.method.dataset} to grade by"
+    drawn = draw_labels(bundle.run, run.share, run.seed)
+    if strange := [task_id for task_id in drawn if task_id not in problems]:
+        return FAIL, f"labels of {strange[0]}, which is no problem of {bundle.method.dataset}"
+    total = sum(map(len, drawn.values()))
+    with run.open_executor(GROUND_TRUTH_LIMITS) as executor, run.shown("grading", total) as advance:
+        status, told = regrade(bundle.run, drawn, problems, executor, advance)
+    return status, f"{told} (seed {run.seed})"

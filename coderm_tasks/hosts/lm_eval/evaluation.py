@@ -25,7 +25,7 @@ from coderm_tasks.hosts.lm_eval.self_written import SelfSource
 from coderm_tasks.pipeline import ProblemRun, Work, run_and_select, summarise
 from coderm_tasks.places import cache_folder
 from coderm_tasks.rounds import GeneratedTests, RoundsPlan, SequentialRun, run_in_rounds
-from coderm_tasks.run_record import common_facts
+from coderm_tasks.run_record import common_facts, data_file_facts
 from coderm_tasks.store import matrix_record
 from difficulty import SequentialOptions
 from executor import Executor, Limits, PassMatrix, open_executor
@@ -257,7 +257,7 @@ def _facts(plan: RunPlan, work: Sequence[Work], generated: Generated | None) -> 
         "tests_left_out": dict(generated.dropped) if generated is not None else {},
         "generation": _generation(plan, generated),
         "sandbox": "none: nothing was executed" if plan.predict_only else "bubblewrap",
-        "data_files": sorted({hidden.path for one in work if (hidden := one.problem.truth.hidden) is not None}),
+        "data_files": msgspec.to_builtins(data_file_facts(plan.problems.values())),
     }
 
 
