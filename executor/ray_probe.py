@@ -17,7 +17,7 @@ _WAIT_S = 20.0
 """For an interpreter, Ray's import and one call, of which the call takes milliseconds."""
 _ASKED = "asked"
 _TOKEN_WORDS = ("unauthenticated", "authenticationerror", "invalidauthtoken", "authentication token")
-_TOKEN = (
+_MEND_TOKEN = (
     "expected the cluster's token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH, or the file "
     "~/.ray/auth_token) here as on its head"
 )
@@ -38,7 +38,9 @@ def refusal(address: str) -> tuple[str, str] | None:
             timeout=_WAIT_S,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired as late:
+        return _read(1, (late.stdout or b"").decode(errors="replace"), "")
+    except OSError:
         return None
     return _read(done.returncode, done.stdout, done.stderr)
 
@@ -49,14 +51,14 @@ def _read(code: int, out: str, err: str) -> tuple[str, str] | None:
         return None
     said = f"{out}\n{err}".lower()
     if "couldn't find an authentication token" in said:
-        return "RAY_AUTH_MODE=token is set here and no token is", _TOKEN
+        return "RAY_AUTH_MODE=token is set here and no token is", _MEND_TOKEN
     if any(word in said for word in _TOKEN_WORDS):
-        return "it wants a token, and this process has none or another", _TOKEN
-    return " ".join(out.removeprefix(_ASKED).split()), ""
+        return "it wants a token, and this process has none or another", _MEND_TOKEN
+    return " ".join(out.removeprefix(_ASKED).split()) or "it gave no answer", ""
 
 
 def main() -> None:
-    """Ask the head at the address that is the last argument for its cluster's id; exit code 1 and why if there is none."""
+    """Ask the head at the address in the last argument for its cluster's id; exit code 1, and why, if there is none."""
     from ray._raylet import GcsClient
 
     print(_ASKED, flush=True)  # noqa: T201 - this is the answer

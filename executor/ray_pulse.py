@@ -69,8 +69,8 @@ class Pulse:
             )
         if self._looked - self._silent_since >= self._patience_s:
             raise ClusterError(
-                f"the head of the Ray cluster at {self.address} is gone: start it again (ray start --head), and run the "
-                "same command; what is judged is kept"
+                f"the head of the Ray cluster at {self.address} is gone: start it again (ray start --head), and run "
+                "the same command; what is judged is kept"
             )
 
 
