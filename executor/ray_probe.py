@@ -17,9 +17,9 @@ _WAIT_S = 20.0
 """For an interpreter, Ray's import and one call, of which the call takes milliseconds."""
 _ASKED = "asked"
 _TOKEN_WORDS = ("unauthenticated", "authenticationerror", "invalidauthtoken", "authentication token")
-_MEND_TOKEN = (
-    "expected the cluster's token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH, or the file "
-    "~/.ray/auth_token) here as on its head"
+_REMEDY = (
+    "expected the token of its cluster: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH, or the "
+    "file ~/.ray/auth_token) here as on its head"
 )
 
 
@@ -51,9 +51,9 @@ def _read(code: int, out: str, err: str) -> tuple[str, str] | None:
         return None
     said = f"{out}\n{err}".lower()
     if "couldn't find an authentication token" in said:
-        return "RAY_AUTH_MODE=token is set here and no token is", _MEND_TOKEN
+        return "RAY_AUTH_MODE=token is set here and no token is", _REMEDY
     if any(word in said for word in _TOKEN_WORDS):
-        return "it wants a token, and this process has none or another", _MEND_TOKEN
+        return "it wants a token, and this process has none or another", _REMEDY
     return " ".join(out.removeprefix(_ASKED).split()) or "it gave no answer", ""
 
 
