@@ -6,6 +6,7 @@ none is set it ends the process. Here all of that stays in a process whose outpu
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -59,11 +60,10 @@ def _read(code: int, out: str, err: str) -> tuple[str, str] | None:
 
 def main() -> None:
     """Ask the head at the address in the last argument for its cluster's id; exit code 1, and why, if there is none."""
-    from ray._raylet import GcsClient
-
+    ask = importlib.import_module("ray._raylet").GcsClient
     print(_ASKED, flush=True)  # noqa: T201 - this is the answer
     try:
-        GcsClient(address=sys.argv[-1])
+        ask(address=sys.argv[-1])
     except Exception as error:  # noqa: BLE001 - of whatever kind: it is told to who asked
         print(f"{type(error).__name__}: {error}", flush=True)  # noqa: T201
         sys.exit(1)
