@@ -3,8 +3,8 @@
     python benchmarks/scale_sim.py costs.json [--cores 32] [--gbit 10] [--workers 1 2]
 
 The costs are those of benchmarks/scale_costs.py; no cluster is needed here. What is simulated: one driver that plans,
-sends, takes answers and writes the cache, all in one thread; its network link; workers that have two parcels of shards each at most and look at
-a problem's tests once. Solutions are drawn from the measured ones with their problem. Time that did not come from
+sends, takes answers and writes the cache, all in one thread; its network link; workers that have two parcels of
+shards each at most and look at a problem's tests once. Solutions are drawn from the measured ones with their problem. Time that did not come from
 timeouts (below 0.2 s) is scaled with the number of tests. A shard is one solution, as the engine makes them.
 
 Rewards are another matter: every node judges its own rollouts on its own cores, without Ray and without a network, and
@@ -283,7 +283,8 @@ def read_costs(path: Path) -> Costs:
         return msgspec.json.decode(path.read_bytes(), type=Costs)
     except (OSError, msgspec.DecodeError) as error:
         raise SystemExit(
-            f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): expected the file of benchmarks/scale_costs.py, which needs a running "
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): expected the file of "
+            "benchmarks/scale_costs.py, which needs a running "
             f"Ray cluster: ray start --head --num-cpus 1 && python benchmarks/scale_costs.py --data DATA --json {path}"
         ) from None
 
