@@ -4,8 +4,9 @@
 
 The costs are those of benchmarks/scale_costs.py; no cluster is needed here. What is simulated: one driver that plans,
 sends, takes answers and writes the cache, all in one thread; its network link; workers that have two parcels of
-shards each at most and look at a problem's tests once. Solutions are drawn from the measured ones with their problem. Time that did not come from
-timeouts (below 0.2 s) is scaled with the number of tests. A shard is one solution, as the engine makes them.
+shards each at most and look at a problem's tests once. Solutions are drawn from the measured ones with their problem.
+Time that did not come from timeouts (below 0.2 s) is scaled with the number of tests. A shard is one solution, as the
+engine makes them.
 
 Rewards are another matter: every node judges its own rollouts on its own cores, without Ray and without a network, and
 the step takes as long as the slowest node.
