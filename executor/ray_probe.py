@@ -34,16 +34,18 @@ def refusal(address: str) -> tuple[str, str] | None:
             [*child_process.command("executor.ray_probe"), address],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
-            errors="replace",
             timeout=_WAIT_S,
             check=False,
         )
     except subprocess.TimeoutExpired as late:
-        return _read(1, (late.stdout or b"").decode(errors="replace"), "")
+        return _read(1, _text(late.stdout), "")
     except OSError:
         return None
-    return _read(done.returncode, done.stdout, done.stderr)
+    return _read(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def _text(said: bytes | None) -> str:
+    return (said or b"").decode(errors="replace")
 
 
 def _read(code: int, out: str, err: str) -> tuple[str, str] | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from executor.ray_probe import _read
+from executor import child_process, ray_probe
+from executor.ray_probe import _read, refusal
 
 
 def test_a_head_that_answers_is_not_refused() -> None:
@@ -41,3 +44,15 @@ def test_a_server_of_another_kind_is_told_in_its_own_words_on_one_line() -> None
 
 def test_a_server_that_took_the_call_and_ended_the_process_without_a_word_is_refused() -> None:
     assert _read(-6, "asked\n", "") == ("it gave no answer", "")
+
+
+def test_a_server_that_takes_the_call_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = "import time; print('asked', flush=True); time.sleep(600)"
+    monkeypatch.setattr(child_process, "command", lambda module: [sys.executable, "-c", asks])
+    monkeypatch.setattr(ray_probe, "_WAIT_S", 3.0)
+    assert refusal("127.0.0.1:1") == ("it gave no answer", "")
+
+
+def test_where_no_process_can_be_started_connecting_will_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "command", lambda module: ["/no/such/python"])
+    assert refusal("127.0.0.1:1") is None
