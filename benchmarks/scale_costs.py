@@ -4,7 +4,8 @@
     python benchmarks/scale_costs.py --data ../shared/data --problems 16 --json costs.json [--ray-address auto]
     python benchmarks/scale_costs.py --data ../shared/data --problems 16
 
-Run by hand on an otherwise idle machine, before benchmarks/scale_sim.py, which reads the file.
+Both need the cluster, and say so at once where there is none. Run by hand on an otherwise idle machine, before
+benchmarks/scale_sim.py, which reads the file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import msgspec
 from meter import Cost  # noqa: F401 - first: it mends the path
 from msgspec import Struct
+from need import need_cluster
 from real_data import POLICIES, jobs_of, use_datasets
 from rich.console import Console
 
@@ -171,6 +173,7 @@ def main() -> int:
     parser.add_argument("--ray-address")
     parser.add_argument("--json", type=Path, help="where the costs go; without it the problems are run, no more")
     arguments = parser.parse_args()
+    need_cluster(arguments.ray_address)
     with use_datasets(arguments.data):
         jobs = jobs_of(arguments.data, arguments.policy, problems=arguments.problems)
     if arguments.json is None:

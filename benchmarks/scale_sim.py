@@ -2,16 +2,21 @@
 
     python benchmarks/scale_sim.py costs.json [--cores 32] [--gbit 10] [--workers 1 2]
 
-The costs are those of benchmarks/scale_costs.py. What is simulated: one driver that plans, sends, takes answers and
-writes the cache, all in one thread; its network link; workers that have two parcels of shards each at most and look at
-a problem's tests once. Solutions are drawn from the measured ones with their problem. Time that did not come from
-timeouts (below 0.2 s) is scaled with the number of tests. A shard is one solution, as the engine makes them.
+The costs are those of benchmarks/scale_costs.py; no cluster is needed here. What is simulated: one driver that plans,
+sends, takes answers and writes the cache, all in one thread; its network link; workers that have two parcels of
+shards each at most and look at a problem's tests once. Solutions are drawn from the measured ones with their problem.
+Time that did not come from timeouts (below 0.2 s) is scaled with the number of tests. A shard is one solution, as the
+engine makes them.
+
+Rewards are another matter: every node judges its own rollouts on its own cores, without Ray and without a network, and
+the step takes as long as the slowest node.
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
+import math
 import random
 import sys
 from collections import OrderedDict, deque
@@ -42,6 +47,8 @@ class Load(Struct, frozen=True):
     """0: as many as were measured."""
     cached: bool = True
     """Verdicts are written to the cache."""
+    apart: bool = False
+    """Each node judges its share of the problems by itself, as rewards are; otherwise one driver feeds all nodes."""
 
 
 class Shard(Struct, frozen=True):
@@ -100,6 +107,14 @@ def shards_of(load: Load, costs: Costs, rng: random.Random) -> Iterator[Shard]:
             )
 
 
+def shares_of(load: Load, costs: Costs, nodes: int) -> list[list[Shard]]:
+    """The shards by who sends them out: one driver, or every node its own."""
+    shards = list(shards_of(load, costs, random.Random(0)))
+    if not load.apart:
+        return [shards]
+    return [[shard for shard in shards if shard.problem % nodes == node] for node in range(nodes)]
+
+
 def _scaled(seconds: float, factor: float) -> float:
     return seconds if seconds >= _TIMED_OUT_S else seconds * factor
 
@@ -107,13 +122,15 @@ def _scaled(seconds: float, factor: float) -> float:
 class _Simulation:
     """The driver's thread is a server with a queue: events wait until it is free."""
 
-    def __init__(self, load: Load, costs: Costs, workers: int, gbit: float, ray: bool = True) -> None:
-        self._take_s = costs.take_s if load.cached else costs.take_s / 4
+    def __init__(
+        self, shards: list[Shard], costs: Costs, workers: int, gbit: float, *, cached: bool = True, ray: bool = True
+    ) -> None:
+        self._take_s = costs.take_s if cached else costs.take_s / 4
         self._send_s = costs.ray_s if ray else costs.local_s
         self._ray = ray
         self._pace_s = 0.0
         self._bytes_s = gbit * 1e9 / 8
-        self._todo = deque(shards_of(load, costs, random.Random(0)))
+        self._todo = deque(shards)
         self._workers = [deque[Shard]() for _ in range(workers)]
         self._busy = [False] * workers
         self._books: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(workers)]
@@ -190,21 +207,42 @@ class _Simulation:
         self._push(now + seconds, worker, shard)
 
 
-def simulate(load: Load, costs: Costs, workers: int, gbit: float, *, ray: bool = True) -> Outcome:
-    """Run one load on so many workers."""
-    return _Simulation(load, costs, workers, gbit, ray).run()
+def simulate(load: Load, costs: Costs, nodes: int, cores: int, gbit: float) -> Outcome:
+    """Run one load on so many nodes of so many workers each."""
+    shares = shares_of(load, costs, nodes)
+    if not load.apart:
+        return _Simulation(shares[0], costs, nodes * cores, gbit, cached=load.cached).run()
+    outcomes = [
+        _Simulation(share, costs, cores, math.inf, cached=load.cached, ray=False).run() for share in shares if share
+    ]
+    seconds = max(outcome.seconds for outcome in outcomes)
+    return Outcome(
+        seconds,
+        sum(outcome.cells for outcome in outcomes),
+        sum(outcome.workers_busy * outcome.seconds for outcome in outcomes) / (nodes * seconds),
+        max(outcome.driver_busy * outcome.seconds for outcome in outcomes) / seconds,
+        0.0,
+        max(outcome.ideal_s for outcome in outcomes),
+    )
 
 
-def bound(load: Load, costs: Costs, workers: int, gbit: float) -> tuple[float, str]:
+def bound(load: Load, costs: Costs, nodes: int, cores: int, gbit: float) -> tuple[float, str]:
     """The cost model in closed form: the slowest of workers, driver and link, were each alone; and which one it is."""
-    shards = list(shards_of(load, costs, random.Random(0)))
+    shares = shares_of(load, costs, nodes)
+    workers = cores if load.apart else nodes * cores
+    gbit = math.inf if load.apart else gbit
+    return max(_bound(share, load, costs, workers, gbit) for share in shares if share)
+
+
+def _bound(shards: list[Shard], load: Load, costs: Costs, workers: int, gbit: float) -> tuple[float, str]:
     take_s = costs.take_s if load.cached else costs.take_s / 4
     seconds = sum(shard.seconds for shard in shards)
     largest = max(1, len(shards) // (_DEPTH * workers))
-    calls = len(shards) / max(1, min(_LARGEST_PARCEL, largest, _PARCEL_S * len(shards) / seconds))
+    parcel = 1 if load.apart else max(1, min(_LARGEST_PARCEL, largest, _PARCEL_S * len(shards) / seconds))
+    send_s = (costs.local_s if load.apart else costs.ray_s) * len(shards) / parcel
     parts = {
         "workers": seconds / workers,
-        "driver": sum(shard.plan_s for shard in shards) + len(shards) * take_s + calls * costs.ray_s,
+        "driver": sum(shard.plan_s for shard in shards) + len(shards) * take_s + send_s,
         "network": sum(shard.size + _ANSWER_BYTES for shard in shards) * 8 / (gbit * 1e9),
         "the longest shard": max(shard.seconds for shard in shards),
     }
@@ -218,7 +256,7 @@ SETS = 164 + 378 + 168
 LOADS = (
     Load("paper, HumanEval+: 4 x 164 x 100 x 100", POLICIES * 164, 100, 100),
     Load("paper, all three: 4 x 710 x 100 x 100", POLICIES * SETS, 100, 100),
-    Load("RL step: 1,024 rollouts x 32 tests", 64, 16, 32, cached=False),
+    Load("RL step: 1,024 rollouts x 32 tests", 64, 16, 32, cached=False, apart=True),
 )
 NODES = (1, 8, 64)
 
@@ -231,13 +269,25 @@ def table(costs: Costs, cores: int, gbit: float) -> Table:
         found.add_column(name, justify="left" if name in ("load", "bound by") else "right")
     for load in LOADS:
         for nodes in NODES:
-            out = simulate(load, costs, nodes * cores, gbit)
-            seconds, name = bound(load, costs, nodes * cores, gbit)
+            out = simulate(load, costs, nodes, cores, gbit)
+            seconds, name = bound(load, costs, nodes, cores, gbit)
             found.add_row(
                 load.name, str(nodes), f"{seconds:.2f}", f"{out.seconds:.2f}", f"{out.cells / out.seconds:,.0f}",
                 f"{out.workers_busy:.0%}", f"{out.driver_busy:.0%}", f"{out.link_busy:.1%}", name,
             )  # fmt: skip
     return found
+
+
+def read_costs(path: Path) -> Costs:
+    """Read what was measured, or end the process with how to measure it."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Costs)
+    except (OSError, msgspec.DecodeError) as error:
+        raise SystemExit(
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): expected the file of "
+            "benchmarks/scale_costs.py, which needs a running "
+            f"Ray cluster: ray start --head --num-cpus 1 && python benchmarks/scale_costs.py --data DATA --json {path}"
+        ) from None
 
 
 def main() -> int:
@@ -247,11 +297,11 @@ def main() -> int:
     parser.add_argument("--gbit", type=float, default=10.0)
     parser.add_argument("--workers", type=int, nargs="*", default=(), help="instead: the measured problems on so many")
     arguments = parser.parse_args()
-    costs = msgspec.json.decode(arguments.costs.read_bytes(), type=Costs)
+    costs = read_costs(arguments.costs)
     console = Console(width=150)
     for workers in arguments.workers:
         load = Load("measured", len(costs.problems), costs.problems[0].solutions, 0)
-        out = simulate(load, costs, workers, arguments.gbit)
+        out = simulate(load, costs, 1, workers, arguments.gbit)
         console.print(f"{workers} workers: {out.seconds:.1f} s for {len(costs.problems)} problems")
     if not arguments.workers:
         console.print(table(costs, arguments.cores, arguments.gbit))

@@ -9,15 +9,20 @@ import subprocess
 import sys
 import threading
 
-__all__ = ["end", "follow_parent", "start"]
+__all__ = ["command", "end", "follow_parent", "start"]
 
 _BOOT = "import sys; sys.path[:] = {path!r}; from {module} import main; main()"
+
+
+def command(module: str) -> list[str]:
+    """The command that runs ``main`` of a module in a new interpreter, which finds the same packages."""
+    return [sys.executable, "-c", _BOOT.format(path=[path for path in sys.path if path], module=module)]
 
 
 def start(module: str) -> subprocess.Popen[bytes]:
     """Run ``main`` of a module in a new interpreter that finds the same packages. Raises OSError."""
     return subprocess.Popen(
-        [sys.executable, "-c", _BOOT.format(path=[path for path in sys.path if path], module=module)],
+        command(module),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,

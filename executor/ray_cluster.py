@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from executor.errors import ClusterError
+from executor.ray_probe import refusal
 
 __all__ = ["AUTO", "Connection", "import_ray"]
 
@@ -159,7 +160,18 @@ def _reachable(address: str) -> str:
         if address == AUTO:
             said = f"got --ray-address {AUTO}, whose last known cluster is gone ({said})"
         raise ClusterError(f"no Ray cluster: {said}; {_REMEDY}") from error
+    _check_head(resolved)
     return resolved
+
+
+def _check_head(address: str) -> None:
+    """Ray's other ports speak gRPC too, and a head may want a token: Ray would try either for twenty seconds."""
+    if (found := refusal(address)) is None:
+        return
+    said, remedy = found
+    if remedy:
+        raise ClusterError(f"the Ray cluster at {address} refuses this process: {said[:_SHOWN]}; {remedy}")
+    raise ClusterError(f"no Ray cluster: who listens at {address} is not the head of one ({said[:_SHOWN]}); {_PORT}")
 
 
 def _speaks_http2(connection: socket.socket) -> bool:

@@ -15,6 +15,7 @@ from msgspec import structs
 from executor.errors import ClusterError, ExecutorError
 from executor.model import Limits
 from executor.ray_nodes import Node, NodeFacts, ask, choose_nodes, living_nodes, on_node, with_facts
+from executor.ray_pulse import Pulse, listens
 
 __all__ = ["Hand", "Staff"]
 
@@ -60,6 +61,7 @@ class Staff:
         self._expected = expected
         self._limits = limits
         self._workers = workers
+        self._pulse = Pulse(ray.get_runtime_context().gcs_address)
         self._retry = [WorkerLost]
         self._actor = ray.remote(ShardServer)
         self._known = {node.node_id for node in living_nodes(ray)}
@@ -92,15 +94,18 @@ class Staff:
             for one in self.hands:
                 one.gone = one.gone or one.node.node_id == hand.node.node_id
             self.hands = [one for one in self.hands if not one.gone]
-            _log.warning("node %s is gone; %d workers are left to do its work", hand.node.name, len(self.hands))
+            left = len(self.hands)
+            _log.warning("node %s is gone; %d worker%s left to do its work", hand.node.name, left, _are(left))
         return hand.gone
 
     def _is_gone(self, node: Node) -> bool:
         """A node may be dead before Ray knows, so it is asked for a sign of life."""
-        pulse = self._ray.remote(lambda: None).options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node))
-        asked = [pulse.remote()]
+        self._await_head()
+        sign = self._ray.remote(lambda: None).options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node))
+        asked = [sign.remote()]
         deadline = time.monotonic() + _NOTICE_S
         while time.monotonic() < deadline:
+            self._await_head()
             if node.node_id not in {one.node_id for one in living_nodes(self._ray)}:
                 return True
             if asked and self._ray.wait(asked, timeout=0.5)[0]:
@@ -110,9 +115,20 @@ class Staff:
                 time.sleep(0.5)
         return False
 
+    def _await_head(self) -> None:
+        """Return at once where the head answers. Raises ClusterError if it does not come back."""
+        while not self._pulse.beats(now=True):
+            time.sleep(0.5)
+
     def newcomers(self) -> list[tuple[Node, Any]]:
-        """Nodes that joined the cluster, each once, with the future of what is found there. Looks now and then."""
-        if self._workers or time.monotonic() - self._looked < _LOOK_EVERY_S:
+        """Nodes that joined the cluster, each once, with the future of what is found there. Looks now and then.
+
+        Raises:
+            ClusterError: the head of the cluster is gone.
+        """
+        if not self._pulse.beats() or self._workers or time.monotonic() - self._looked < _LOOK_EVERY_S:
+            return []
+        if not self._pulse.beats(now=True):  # the calls below would wait for it
             return []
         self._looked = time.monotonic()
         found = [node for node in living_nodes(self._ray) if node.node_id not in self._known]
@@ -138,8 +154,15 @@ class Staff:
         hands, self.hands = self.hands, []
         for hand in hands:
             hand.gone = True
+        if not listens(self._pulse.address):
+            return  # Ray would wait a minute for the head, and end the process; the nodes end what runs there
+        for hand in hands:
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self._ray.kill(hand.actor)
+
+
+def _are(count: int) -> str:
+    return " is" if count == 1 else "s are"
 
 
 def _hands_of_this_process() -> list[Hand]:

@@ -93,6 +93,10 @@ class RayNode:
         """Processes of our actors."""
         return self.pids("ray::ShardServer")
 
+    def kill_one(self, part: str) -> None:
+        """SIGKILL for its processes whose command line holds ``part``."""
+        _kill_all(self.pids(part))
+
     def kill(self) -> None:
         """SIGKILL for the whole node at once, as a power cut. Idempotent."""
         _kill_all(self.pids())
@@ -104,18 +108,20 @@ class RayNode:
 class RayCluster:
     """A head without processors, and nodes as they are asked for. Use as a context manager: nothing outlives it."""
 
-    def __init__(self) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = environ or {}
         # Not pytest's folder: the paths of Ray's sockets below it would be too long.
         self._base = Path(tempfile.mkdtemp(prefix="ray-"))
         self.nodes: list[RayNode] = []
         self.port = _free_port()
+        self.client_port = _free_port()
         self.address = f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> RayCluster:
         head = ("--head", "--include-dashboard=false", "--num-cpus=0")
         try:
             self.head = self._start(
-                [*head, f"--port={self.port}", f"--ray-client-server-port={_free_port()}"], {}, "head"
+                [*head, f"--port={self.port}", f"--ray-client-server-port={self.client_port}"], self._environ, "head"
             )
             _wait_for(lambda: _listens(self.port), self.head)
         except BaseException:

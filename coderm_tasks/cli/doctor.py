@@ -17,7 +17,7 @@ def doctor(
 ) -> None:
     """Show what works on this machine, and the command that mends the rest.
 
-    Exit code 1 if the sandbox cannot run; lm-eval, EvalPlus, vLLM and data sets are shown but not required.
+    Exit code 1 if the sandbox cannot run; lm-eval, EvalPlus, extras and data sets are shown but not required.
 
     \b
     Example:

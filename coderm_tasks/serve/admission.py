@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from coderm_tasks.serve.pace import MOST_S, Pace
+
 __all__ = ["Admission", "Place"]
 
 
 class Admission:
     """Counts what was accepted and not yet answered."""
 
-    def __init__(self, *, items: int, body_bytes: int) -> None:
+    def __init__(self, *, items: int, body_bytes: int, longest_s: float = MOST_S) -> None:
         """Args:
         items: how many there may be.
         body_bytes: how much their requests' bodies may take together.
+        longest_s: seconds in which whatever is accepted is answered.
         """
         self.limit = items
+        self.pace = Pace(longest_s)
         self.items = 0
         self.draining = False
         """Nothing more is accepted: the service is about to end."""
@@ -26,9 +30,15 @@ class Admission:
         """Accept a request, as one item until it is known how many it holds; None: there is no room."""
         if self.items >= self.limit or self.body_bytes >= self.body_limit:
             return None
+        if not self.places:
+            self.pace.begin()
         self.items += 1
         self.places += 1
         return Place(self)
+
+    def retry_after_s(self) -> int:
+        """Whole seconds after which who is sent away now should come again."""
+        return self.pace.retry_after_s(self.items)
 
 
 class Place:
@@ -56,6 +66,10 @@ class Place:
         self._bytes += count
         self._admission.body_bytes += count
         return True
+
+    def judged(self) -> None:
+        """What the request asked for is there."""
+        self._admission.pace.answered(self._items)
 
     def leave(self) -> None:
         """Give the room back. Idempotent."""

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import coderm_tasks
+from coderm_tasks.serve.ending import Ended
 from coderm_tasks.serve.gate import PLACE, Gate, GateRules
 from coderm_tasks.serve.metrics import Measured
 from coderm_tasks.serve.openapi import components, request_body, responses
@@ -42,6 +43,7 @@ def build_app(service: Service, rules: GateRules, *, workers: int) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_any_error)
     app.add_middleware(Gate, rules=rules, admission=service.admission)
+    app.add_middleware(Ended)
     app.add_middleware(Measured, metrics=service.metrics)
     _document(app, token=rules.token is not None)
     return app

@@ -101,7 +101,7 @@ class Gate:
             raise self._too_large()
         place = self._admission.enter()
         if place is None:
-            raise queue_full()
+            raise queue_full(self._admission)
         return place
 
     def _too_large(self) -> ServeError:
@@ -134,15 +134,20 @@ class Gate:
             if size > self._rules.body_bytes:
                 raise self._too_large()
             if not place.take_bytes(len(part)):
-                raise queue_full()
+                raise queue_full(self._admission)
             parts.append(part)
             if not message.get("more_body", False):
                 return b"".join(parts)
 
 
-def queue_full() -> ServeError:
+def queue_full(admission: Admission) -> ServeError:
     """The error for a request there is no room for."""
-    return ServeError(429, "queue_full", "too many items are waiting: come again after Retry-After seconds")
+    return ServeError(
+        429,
+        "queue_full",
+        "too many items are waiting: come again after Retry-After seconds",
+        retry_after_s=admission.retry_after_s(),
+    )
 
 
 def _replay(body: bytes) -> Callable[[], Awaitable[Message]]:

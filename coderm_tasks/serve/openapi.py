@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from coderm_tasks.serve import schema
-from coderm_tasks.serve.replies import ERRORS
+from coderm_tasks.serve.pace import LEAST_S, MOST_S
+from coderm_tasks.serve.replies import ERRORS, MORE_CODES
 
 __all__ = ["components", "request_body", "responses"]
 
@@ -75,11 +76,20 @@ def responses(name: str, errors: Sequence[int]) -> dict[int | str, dict[str, Any
     }
     for status in errors:
         code, meaning = ERRORS[status]
-        example = {"error": {"code": code, "message": meaning}}
-        found[status] = {"description": meaning, "content": _content("ErrorReply", example)}
+        found[status] = {"description": meaning, "content": _errors({code: meaning, **MORE_CODES.get(status, {})})}
         if status in (429, 503):
-            found[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+            found[status]["headers"] = {
+                "Retry-After": {
+                    "schema": {"type": "integer", "minimum": LEAST_S, "maximum": MOST_S},
+                    "description": "Seconds in which what is queued should be answered.",
+                }
+            }
     return found
+
+
+def _errors(codes: Mapping[str, str]) -> dict[str, Any]:
+    examples = {code: {"value": {"error": {"code": code, "message": said}}} for code, said in codes.items()}
+    return {"application/json": {"schema": {"$ref": _REF.format(name="ErrorReply")}, "examples": examples}}
 
 
 def _content(name: str, example: Any) -> dict[str, Any]:

@@ -57,7 +57,9 @@ def serve(options: ServeOptions, token: str | None, announce: Callable[[str], No
         readers = Readers(bounds, count=max(2, workers))
         stack.callback(readers.close)
         _check_lane(scheduler)
-        admission = Admission(items=options.queue, body_bytes=_BODIES * options.body_bytes)
+        admission = Admission(
+            items=options.queue, body_bytes=_BODIES * options.body_bytes, longest_s=options.deadline_s
+        )
         service = Service(scheduler, readers, admission, deadline_s=options.deadline_s)
         rules = GateRules(token=token, body_bytes=options.body_bytes, host=options.host)
         app = build_app(service, rules, workers=workers)
@@ -74,7 +76,8 @@ def _require_extra() -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"coderm serve needs {error.name}, which is not installed: pip install 'coderm-tasks[serve]'"
+            f"coderm serve needs FastAPI, uvicorn and prometheus-client, and one of them cannot be imported ({error}): "
+            "pip install 'coderm-tasks[serve]'"
         ) from error
 
 

@@ -25,7 +25,8 @@ __all__ = [
 EntryPoint = Annotated[
     str,
     Meta(
-        description="Name of the function under test.",
+        description="Name of the function under test. A test of the request must mention it, as a word of its own: "
+        "where there are tests and none does, the answer is 422 unknown_entry_point.",
         examples=["add"],
         extra_json_schema={
             "pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"

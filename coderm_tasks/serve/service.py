@@ -47,6 +47,7 @@ class Service:
         batch = read.batch
         found = await self._judged(lambda: batch.submit(self.scheduler, deadline=arrived + read.deadline_s))
         scores = await asyncio.to_thread(batch.scores, found)
+        place.judged()
         self.metrics.scored(scores)
         return RewardsReply(items=tuple(scores), shared_passes=sum(score.shared for score in scores))
 
@@ -57,6 +58,7 @@ class Service:
         assert isinstance(read, MatrixRead)
         work = read.work
         found = await self._judged(lambda: self.scheduler.submit([work], deadline=arrived + read.deadline_s))
+        place.judged()
         matrix = found[0].matrix
         rows = tuple(matrix.rows())
         self.metrics.judged(rows, int((matrix.shared & matrix.passed).sum()))
@@ -72,9 +74,9 @@ class Service:
         except ExecutorError as error:
             raise _failed(error) from error
         if isinstance(read, Refused):
-            raise ServeError(read.status, read.code, read.message)
+            raise ServeError(read.status, read.code, read.message, retry_after_s=self.admission.retry_after_s())
         if not place.take_items(read.items):
-            raise queue_full()
+            raise queue_full(self.admission)
         return read
 
     async def _judged(self, submit: Callable[[], Future[list[Found]]]) -> list[Found]:

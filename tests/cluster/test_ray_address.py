@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ray_cluster import RayCluster
 
 from executor import ClusterError, open_executor
 
@@ -76,3 +81,67 @@ def test_where_no_cluster_was_ever_started_auto_says_so(monkeypatch: pytest.Monk
     monkeypatch.setattr("ray._private.services.find_gcs_addresses", lambda: set())
     with pytest.raises(ClusterError, match="none runs on this machine, and RAY_ADDRESS is not set"):
         open_executor(engine="ray")
+
+
+# A head that wants a token. Ray reads whether it sends one once per process, so these are processes of their own.
+
+TOKEN = "a-token-for-tests-0123456789abcdef"
+OPEN = """
+import sys
+from executor import ClusterError, open_executor
+try:
+    open_executor(engine="ray", ray_address=sys.argv[1], workers=1)
+except ClusterError as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[RayCluster]:
+    with RayCluster({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}) as opened:
+        yield opened
+
+
+def opening(address: str, tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The error that opening ends with, on standard output."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return subprocess.run(
+        [sys.executable, "-c", OPEN, address],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+        env={**kept, "HOME": str(tmp_path), **environ},
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({}, "it wants a token, and this process has none or another"),
+        (
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "another"},
+            "it wants a token, and this process has none or another",
+        ),
+        ({"RAY_AUTH_MODE": "token"}, "RAY_AUTH_MODE=token is set here and no token is"),
+    ],
+)
+def test_a_head_that_wants_another_token_is_told_as_such_and_nothing_else_is_printed(
+    guarded: RayCluster, tmp_path: Path, environ: dict[str, str], said: str
+) -> None:
+    found = opening(guarded.address, tmp_path, **environ)
+    assert said in found.stdout
+    assert "RAY_AUTH_TOKEN" in found.stdout
+    assert (found.returncode, found.stdout.count("\n"), found.stderr) == (0, 1, "")
+
+
+def test_with_its_token_the_head_is_asked_for_nodes(guarded: RayCluster, tmp_path: Path) -> None:
+    found = opening(guarded.address, tmp_path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN)
+    assert "no living node with CPUs" in found.stdout
+
+
+def test_another_port_of_rays_own_is_refused_and_nothing_else_is_printed(guarded: RayCluster, tmp_path: Path) -> None:
+    address = f"127.0.0.1:{guarded.client_port}"
+    found = opening(address, tmp_path)
+    assert f"who listens at {address} is not the head of one" in found.stdout
+    assert (found.returncode, found.stdout.count("\n"), found.stderr) == (0, 1, "")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
 
 from coderm_tasks import health
 from coderm_tasks.cli import main
-from coderm_tasks.health import all_checks, data_checks, host_checks, task_check
+from coderm_tasks.health import all_checks, data_checks, extra_checks, host_checks, task_check
 from executor.doctor import Check
 
 
@@ -27,7 +29,37 @@ def with_sandbox(monkeypatch: pytest.MonkeyPatch, *, ok: bool) -> None:
 
 def test_the_doctor_looks_at_sandbox_hosts_tasks_and_data() -> None:
     names = {check.name for check in all_checks()}
-    assert {"bubblewrap", "seccomp", "lm-eval", "evalplus", "vllm", "lm-eval tasks", "HumanEval+ data"} <= names
+    assert {"bubblewrap", "seccomp", "lm-eval", "evalplus", "lm-eval tasks", "HumanEval+ data"} <= names
+    assert {"extra vllm", "extra ray", "extra serve", "extra trl"} <= names
+
+
+def test_an_extra_is_told_with_its_versions_or_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def there(name: str) -> str:
+        if name in ("uvicorn", "ray"):
+            raise PackageNotFoundError(name)
+        return "0.20.1" if name == "vllm" else "0.116.0"
+
+    monkeypatch.setattr(health, "version", there)
+    found = by_name(extra_checks())
+    assert (found["extra vllm"].ok, found["extra vllm"].detail) == (True, "vllm 0.20.1")
+    assert found["extra ray"].remedy == "pip install 'coderm-tasks[ray]' (only for --engine ray)"
+    serve = found["extra serve"]
+    assert (serve.ok, serve.required) == (False, False)
+    assert serve.detail == "fastapi 0.116.0, uvicorn not installed, prometheus-client 0.116.0"
+    assert found["extra report"].detail == "matplotlib 0.116.0, older than 3.8"
+
+
+def test_the_extras_are_those_that_can_be_installed() -> None:
+    """Named, and with the bounds, that the package itself declares; extras for work on this project aside."""
+    declared: dict[str, set[str]] = {}
+    for line in requires("coderm-tasks") or ():
+        if marker := re.search(r"""extra == ['"]([\w-]+)['"]""", line):
+            declared.setdefault(marker[1], set()).add(line.partition(";")[0].strip().replace(" ", ""))
+    assert set(declared) - {"demo", "dev", "test"} == set(health.EXTRAS)
+    for extra, (_, oldest) in health.EXTRAS.items():
+        for name, least in oldest.items():
+            bound = ".".join(map(str, least))
+            assert not bound or f"{name}>={bound}" in declared[extra]
 
 
 def test_everything_missing_comes_with_what_mends_it() -> None:

@@ -14,7 +14,7 @@ import pytest
 from executor import ClusterError, SandboxError, SandboxMissing, open_executor
 from executor.ray_crew import _DEPTH, _LARGEST_PARCEL, _Hands, _Pace, _Parcel, _Run, _Shard
 from executor.ray_nodes import Node, NodeFacts, choose_nodes, facts_of_this_node
-from executor.ray_staff import Hand, Staff, _left_over, _places
+from executor.ray_staff import Hand, Staff, _are, _left_over, _places
 from executor.shards import ShardCells
 from executor.worker import Failure
 
@@ -164,3 +164,10 @@ def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
 def test_there_is_no_other_engine() -> None:
     with pytest.raises(ValueError, match="engine is 'dask': expected local or ray"):
         open_executor(engine="dask")
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 workers are left"), (1, "1 worker is left"), (2, "2 workers are left")]
+)
+def test_workers_that_are_left_are_counted_in_words_that_fit(count: int, said: str) -> None:
+    assert f"{count} worker{_are(count)} left" == said

@@ -215,7 +215,7 @@ def test_beyond_the_queue_it_is_429_with_a_time_to_come_again(bench):
                 await asyncio.sleep(0.01)
             too_many = await http.post("/v1/rewards", json={"items": [item(1)] * 3})
             assert error(too_many) == (429, "queue_full")
-            assert int(too_many.headers["Retry-After"]) >= 1
+            assert too_many.headers["Retry-After"] == str(bench.admission.retry_after_s()) == "1"
             fits = asyncio.create_task(http.post("/v1/rewards", json={"items": [HELD] * 2}))
             while bench.admission.items < 16:
                 await asyncio.sleep(0.01)
@@ -226,6 +226,32 @@ def test_beyond_the_queue_it_is_429_with_a_time_to_come_again(bench):
 
     asyncio.run(run())
     assert (bench.admission.items, bench.admission.places, bench.admission.body_bytes) == (0, 0, 0)
+
+
+def test_the_time_to_come_again_follows_from_what_is_queued_and_the_pace(bench):
+    async def run() -> None:
+        async with bench.client() as http:
+            await http.post("/v1/rewards", json={"items": [item(1)]})  # which is a pace
+            bench.admission.pace.answered = lambda items: None
+            bench.admission.pace._seconds = 1.5
+            held = [asyncio.create_task(http.post("/v1/rewards", json={"items": [HELD] * 7})) for _ in range(2)]
+            while bench.admission.items < 14:
+                await asyncio.sleep(0.01)
+            refused = await http.post("/v1/rewards", json={"items": [item(1)] * 3})
+            assert error(refused) == (429, "queue_full")
+            assert refused.headers["Retry-After"] == "23"  # fourteen are held, and this request counts as one
+            bench.lanes.release.set()
+            await asyncio.gather(*held)
+
+    asyncio.run(run())
+
+
+def test_what_is_judged_sets_the_pace_and_what_is_refused_does_not(bench):
+    before = bench.admission.pace._seconds
+    bench.post("rewards", [])
+    assert bench.admission.pace._seconds is before is None
+    bench.post("rewards", {"items": [item(1)]})
+    assert bench.admission.pace._seconds > 0
 
 
 def test_bodies_together_may_not_be_larger_than_the_memory_set_aside(bench):
@@ -335,6 +361,14 @@ def test_the_document_names_every_status_and_the_token(bench):
     assert statuses == {"200", "400", "401", "408", "413", "415", "421", "422", "429", "500", "503"}
     assert document["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
     assert document["paths"]["/health"]["get"]["security"] == []
+
+
+def test_the_document_names_every_code_of_an_error_with_more_than_one(bench):
+    found = bench.ask("GET", "/openapi.json").json()["paths"]["/v1/rewards"]["post"]["responses"]
+    codes = {status: set(found[status]["content"]["application/json"]["examples"]) for status in ("422", "503")}
+    assert codes["422"] == {"invalid", "too_many", "unreadable", "invalid_entry_point", "unknown_entry_point"}
+    assert codes["503"] == {"sandbox_failed", "draining", "overloaded"}
+    assert "unknown_entry_point" in json.dumps(bench.ask("GET", "/openapi.json").json()["components"]["schemas"])
 
 
 def scope(path: str, headers: dict[str, str]) -> dict[str, Any]:

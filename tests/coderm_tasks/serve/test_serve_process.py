@@ -79,7 +79,9 @@ def test_a_second_signal_ends_at_once(start, until):
     service.process.send_signal(signal.SIGINT)
     assert service.process.wait(PATIENCE) == 130
     assert time.monotonic() - asked < 55  # the deadline, which a sleeper takes, is 60 s
-    assert not isinstance(accepted(), httpx.Response) or accepted().status_code >= 500
+    reply = accepted()
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "draining")
+    assert reply.headers["Retry-After"] == "1"
     assert gone(family) == []
 
 
@@ -181,6 +183,15 @@ def test_without_the_extra_it_says_what_to_install():
     found = run("-c", block)
     assert found.returncode == 2
     assert "pip install 'coderm-tasks[serve]'" in found.stderr
+
+
+def test_an_extra_that_is_broken_is_told_with_what_was_said(tmp_path):
+    (tmp_path / "fastapi.py").write_text("raise ImportError('said by the test')")
+    block = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from coderm_tasks.cli import main; sys.exit(main(['serve']))"
+    found = run("-c", block)
+    assert found.returncode == 2
+    assert "cannot be imported (said by the test): pip install 'coderm-tasks[serve]'" in found.stderr
+    assert "None" not in found.stderr
 
 
 def test_its_settings_can_be_imported_without_the_extra():
