@@ -6,6 +6,7 @@ and reading solutions, looking into the cache and judging take place in the lane
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,10 @@ class Lane(Protocol):
 _ANSWERS = msgspec.msgpack.Decoder(Judged | Failed)
 
 
+_END_S = 5.0
+"""For a process whose pipe has ended to end itself."""
+
+
 class ProcessLane:
     """A lane in a process of its own, which starts with the first job."""
 
@@ -130,9 +135,9 @@ class ProcessLane:
             write_all(process.stdin.fileno(), pack(msgspec.msgpack.encode(work)))
             frame = read_frame(process.stdout.fileno())
         except OSError as error:
-            raise SandboxError(f"a lane of the sandbox ended ({error}); its messages are above") from error
+            raise SandboxError(f"a lane of the sandbox {self._end()} ({error})") from error
         if frame is None:
-            raise SandboxError("a lane of the sandbox ended; its messages are above")
+            raise SandboxError(f"a lane of the sandbox {self._end()}")
         answer = _ANSWERS.decode(frame)
         if isinstance(answer, Failed):
             raise _KINDS.get(answer.kind, SandboxError)(answer.message)
@@ -145,6 +150,18 @@ class ProcessLane:
             np.frombuffer(answer.void, dtype=np.bool_),
             answer.broken_context,
         )
+
+    def _end(self) -> str:
+        """How its process ended: one that is killed has said nothing."""
+        if self._process is None:
+            return "could not be started"
+        try:
+            code = self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            return "does not answer any more"
+        if code < 0:
+            return f"was killed by signal {-code} ({signal.strsignal(-code) or 'unknown'})"
+        return f"ended with code {code}; what it said is on standard error"
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
