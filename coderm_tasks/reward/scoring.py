@@ -71,11 +71,19 @@ def score_rows(found: Found, tests: ReadTests, *, scheme: Scheme = "share", coun
         return [Score(reward=None, status=Status.NO_CONTEXT) for _ in found.has_code]
     worthless = {Kind.VACUOUS} if count_shared else {Kind.VACUOUS, Kind.SHARED}
     weights = np.array(tests.weights, dtype=np.float64)
-    counts = np.array([kind not in worthless for kind in tests.kinds], dtype=np.bool_) & ~found.void & (weights > 0)
+    counts = np.array([kind not in worthless for kind in tests.kinds], dtype=np.bool_) & ~_void(found) & (weights > 0)
     return [
         _score(found.matrix.letters[row], found.matrix.shared[row], weights, counts, code, scheme, count_shared)
         for row, code in enumerate(found.has_code.tolist())
     ]
+
+
+def _void(found: Found) -> NDArray[np.bool_]:
+    """Shape (M,). A test that passed or failed some solution, in a process of its own, tests something after all: it
+    skips what returns None, say, as the stub did."""
+    letters = found.matrix.letters
+    told = (_is(letters, Verdict.PASS) | _is(letters, Verdict.FAIL)) & ~found.matrix.shared
+    return found.void & ~told.any(axis=0)
 
 
 def _score(

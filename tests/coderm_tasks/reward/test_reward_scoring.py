@@ -48,6 +48,7 @@ def test_a_test_that_says_nothing_does_not_count():
 
 def test_a_test_that_turned_out_to_say_nothing_counts_for_nobody():
     assert (score("PI", void=".v").reward, score("FI", void=".v").reward) == (1.0, 0.0)
+    assert score("PP", void=".v").counted == 2, "it told something of this one"
     assert score("II", void="vv").status is Status.NO_TESTS
 
 

@@ -81,6 +81,13 @@ def test_who_keeps_a_test_from_asserting_is_still_not_rewarded():
     assert reward(said(evader), said(honest), tests=[[test]] * 2) == [0.0, 1.0]
 
 
+def test_a_test_that_skips_what_returns_nothing_is_not_taken_for_one_that_tests_nothing():
+    test = ("import unittest\n@unittest.skipIf(add(1, 2) is None, 'not written yet')\nclass T(unittest.TestCase):\n"
+            "    def test_a(self):\n        self.assertEqual(add(1, 2), 3)\n")  # fmt: skip
+    empty = "```python\ndef add(a, b):\n    return None\n```"
+    assert reward(said(RIGHT), said(empty), tests=[[test]] * 2) == [1.0, 0.0]
+
+
 @pytest.mark.parametrize("context", ["def helper(x: return x", "raise ValueError", "import no_such_module"])
 def test_a_context_that_does_not_run_is_told_from_wrong_solutions(context):
     tests = [["assert add(1, 2) == helper(3)"]] * 2
