@@ -273,6 +273,8 @@ class Executor(Protocol):
     def run(self, jobs: Iterable[CellJob]) -> Iterator[PassMatrix]:
         """Yield one matrix per job, as jobs finish (any order).
 
+        A job is taken when there is room for its work; making it may take this executor, for other jobs.
+
         Raises:
             SandboxError: the sandbox failed; matrices yielded before stay valid.
         """

@@ -129,11 +129,12 @@ class _Hands:
 
 
 class _Run:
-    """One pass over tickets."""
+    """One pass over tickets. Others may be under way on the same staff: any of them may hire, or write off."""
 
     def __init__(self, staff: Staff) -> None:
         self._staff = staff
         self._hands = _Hands()
+        self._met: set[Hand] = set()
         self._pace = _Pace()
         self._events: queue.SimpleQueue[tuple[Hand | Node | _Parcel, Any]] = queue.SimpleQueue()
         """What has happened, with its future: an actor is ready or never will be, a node that joined has been looked
@@ -146,9 +147,8 @@ class _Run:
         self._warn_at = time.monotonic() + _PATIENCE_S
 
     def pump(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
-        for hand in self._staff.hands:
-            self._watch(hand, hand.ready)
         while True:
+            self._meet()
             while self._more and len(self._backlog) + self._in_flight < self._ahead:
                 try:
                     ticket, shard = next(tickets)
@@ -168,6 +168,13 @@ class _Run:
                 yield from self._answers(what, future)
             else:
                 self._news(what, future)
+
+    def _meet(self) -> None:
+        """Wait for hands that are new, whoever hired them."""
+        for hand in self._staff.hands:
+            if hand not in self._met:
+                self._met.add(hand)
+                self._watch(hand, hand.ready)
 
     @property
     def _ahead(self) -> int:
@@ -191,6 +198,7 @@ class _Run:
         while True:
             for node, future in self._staff.newcomers():
                 self._watch(node, future)
+            self._meet()
             if not self._staff.hands:
                 raise SandboxError("every node of the Ray cluster that had work is gone; run: ray status")
             try:
@@ -208,8 +216,7 @@ class _Run:
 
     def _news(self, what: Hand | Node, future: Any) -> None:
         if isinstance(what, Node):
-            for hand in self._staff.welcome(what, future):
-                self._watch(hand, hand.ready)
+            self._staff.welcome(what, future)
         elif (error := future.exception()) is None:
             if not what.gone:
                 self._hands.add(what)

@@ -135,18 +135,17 @@ class Staff:
         self._known |= {node.node_id for node in found}
         return [(node, ask(self._ray, node, self._expected.package).future()) for node in found]
 
-    def welcome(self, node: Node, answer: Any) -> list[Hand]:
+    def welcome(self, node: Node, answer: Any) -> None:
         """Hire on a node that joined, if it can work; otherwise warn."""
         looked_at = with_facts(self._ray, node, answer)
         try:
             fit = choose_nodes([looked_at], self._expected)
         except ExecutorError as error:
             _log.warning("a node that joined gets no work: %s", error)
-            return []
+            return
         hands = [self._hire(place) for place in _places(fit, 0)]
         self.hands += hands
         _log.info("node %s joined with %d workers", node.name, len(hands))
-        return hands
 
     def close(self) -> None:
         """Kill all actors, with their workers and boxes. Idempotent."""

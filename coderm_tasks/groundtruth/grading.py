@@ -31,7 +31,7 @@ from coderm_tasks.groundtruth.model import Grade
 from coderm_tasks.groundtruth.reasons import describe_stop, describe_verdict, describe_wrong
 from coderm_tasks.groundtruth.references import Truth, run_references
 from coderm_tasks.model import Problem
-from executor import CellJob, Executor, Limits, Outcome, SandboxError, Verdict
+from executor import CallJob, CellJob, Executor, Limits, Outcome, SandboxError, Verdict
 
 __all__ = ["GROUND_TRUTH_LIMITS", "grade"]
 
@@ -129,18 +129,27 @@ def _check_job(item: Item) -> CellJob:
 def _grade_by_outputs(executor: Executor, items: Sequence[Item], limits: Limits, book: Book) -> None:
     """First stop everyone at the first output that is not the reference's, which mostly is wrong. Who returned another
     one that is right as well is run again, to the end."""
-    truths = run_references(executor, [item.problem for item in items], limits)
-    doubtful = list(_grade_items(executor, items, truths, book, strict=True))
-    for item in _grade_items(executor, doubtful, truths, book, strict=False):
+    codes = {item.task_id: item.codes for item in items}
+    truths = {}
+
+    def jobs() -> Iterator[CallJob]:
+        """The solutions of a problem as soon as its reference has run, while those of other problems are to come."""
+        for truth in run_references(executor, [item.problem for item in items], limits):
+            truths[truth.problem.task_id] = truth
+            yield truth.job(codes[truth.problem.task_id], strict=True)
+
+    doubtful = list(_grade_items(executor, jobs(), truths, items, book))
+    again = [truths[item.task_id].job(item.codes, strict=False) for item in doubtful]
+    for item in _grade_items(executor, again, truths, doubtful, book):
         raise SandboxError(f"{item.task_id}: the executor left calls of a solution out that it was asked to make")
 
 
 def _grade_items(
-    executor: Executor, items: Iterable[Item], truths: Mapping[str, Truth], book: Book, *, strict: bool
+    executor: Executor, jobs: Iterable[CallJob], truths: Mapping[str, Truth], items: Iterable[Item], book: Book
 ) -> Iterator[Item]:
     """Enter the grades that can be told; yield problems with the solutions that were stopped and have no fault."""
     by_id = {item.task_id: item for item in items}
-    for outputs in executor.call([truths[item.task_id].job(item.codes, strict=strict) for item in by_id.values()]):
+    for outputs in executor.call(jobs):
         item, truth = by_id[outputs.job_id], truths[outputs.job_id]
         undecided = []
         for code, outcomes in zip(item.codes, outputs.outcomes, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -61,8 +61,10 @@ class Truth(Struct, frozen=True, kw_only=True):
         return f"base input {index}" if index < self.base else f"plus input {index - self.base}"
 
 
-def run_references(executor: Executor, problems: Sequence[Problem], limits: Limits) -> dict[str, Truth]:
-    """Run the reference solution of each problem on all its inputs. Keys are task ids.
+def run_references(executor: Executor, problems: Sequence[Problem], limits: Limits) -> Iterator[Truth]:
+    """Run the reference solution of each problem on all its inputs. Yields what it says of each, as it comes.
+
+    What is taken may be put to use on the same executor before the next is asked for.
 
     Args:
         executor: where they run.
@@ -82,10 +84,8 @@ def run_references(executor: Executor, problems: Sequence[Problem], limits: Limi
         _call_job(problem, (problem.truth.reference,), calls[problem.task_id], limits=patient, large=True)
         for problem in problems
     )
-    return {
-        outputs.job_id: _truth(by_id[outputs.job_id], calls[outputs.job_id], outputs, limits)
-        for outputs in executor.call(jobs)
-    }
+    for outputs in executor.call(jobs):
+        yield _truth(by_id[outputs.job_id], calls[outputs.job_id], outputs, limits)
 
 
 def _inputs(problem: Problem) -> tuple[tuple[Any, ...], ...]:

@@ -180,6 +180,24 @@ def test_a_node_that_joins_gets_work_and_one_that_is_left_alone_does_all_of_it(
             assert rows_of(executor) == right
 
 
+def test_a_run_goes_on_where_another_of_the_same_executor_found_a_node(
+    fragile: RayCluster, right: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("executor.ray_staff._LOOK_EVERY_S", 0.2)
+    with nodes(fragile, "early") as (early,), opened(fragile) as executor:
+        outer = executor.run(jobs())
+        found = [next(outer)]
+        with nodes_kept(fragile, "late") as late:
+            rounds = 0
+            while not late.pids("executor.worker") and rounds < 10:
+                assert rows_of(executor) == right
+                rounds += 1
+            assert late.pids("executor.worker")
+            early.kill()
+            found += outer
+    assert {matrix.job_id: (matrix.rows(), matrix.stats.run) for matrix in found} == right
+
+
 @contextmanager
 def nodes_kept(fragile: RayCluster, name: str) -> Iterator[RayNode]:
     """One more node, for a process that is connected already."""

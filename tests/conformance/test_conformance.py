@@ -184,6 +184,20 @@ def test_jobs_are_taken_as_they_are_needed(executor: Executor) -> None:
     assert len(list(matrices)) == 199
 
 
+def test_making_a_job_may_take_the_same_executor(executor: Executor) -> None:
+    def jobs() -> Iterator[CallJob]:
+        asked = (CallJob(job_id=str(n), entry_point="f", solutions=(ADD,), calls=(Call((n,)),)) for n in range(12))
+        for outputs in executor.call(asked):
+            ((outcome,),) = outputs.outcomes
+            calls = (Call((outcome.value,)),)
+            yield CallJob(job_id=outputs.job_id, entry_point="f", solutions=(ADD, SAME), calls=calls)
+
+    got = {outputs.job_id: outputs.outcomes for outputs in executor.call(jobs())}
+    assert {name: [row[0].value for row in rows] for name, rows in got.items()} == {
+        str(n): [n + 2, n + 1] for n in range(12)
+    }
+
+
 def test_a_call_gives_what_it_returned_or_raised(executor: Executor) -> None:
     (row,) = call(executor, [ADD], Call((1,)), Call(("a",)), Call((1,), "g"), Call(())).outcomes
     assert [outcome.kind for outcome in row] == ["value", "raised", "raised", "raised"]
