@@ -54,7 +54,10 @@ class CallPlan:
         self._keys = [calls_key(key, job.entry_point, digest, within, job.in_order) for key in first]
         self._decode = _Decoder(job)
         self._outcomes: list[tuple[Outcome, ...] | None] = [self._recall(key) for key in self._keys]
-        sources = {row: Source(solutions[i], facts[i].stateless) for i, row in reversed(list(enumerate(self._row_of)))}
+        sources = {
+            row: Source(solutions[i], facts[i].stateless, facts[i].watchable)
+            for i, row in reversed(list(enumerate(self._row_of)))
+        }
         todo = [row for row, outcomes in enumerate(self._outcomes) if outcomes is None]
         self._rows = [todo[at : at + _SHARD] for at in range(0, len(todo), _SHARD)]
         self._sources = sources

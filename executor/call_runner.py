@@ -58,7 +58,7 @@ class CallRunner:
 
     def _stream(self, shard: CallShard, solution: Source, budget: Budget, start: int, end: int) -> Iterator[Answer]:
         return self._sessions.stream(
-            solution.text,
+            solution,
             shard.entry_point,
             shard.calls[start:end],
             budget,

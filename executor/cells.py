@@ -6,6 +6,8 @@ import functools
 import itertools
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from executor.ballot import Ballot
 from executor.budget import Budget
 from executor.judging import PlanBook, is_heavy
@@ -57,14 +59,15 @@ class CellRunner:
         return ShardCells(tuple(letters), tuple(modes), tuple(audits))
 
     def _audit(self, book: PlanBook, shard: CellShard, solution: Source, test: int) -> str:
-        """Run a lifted test as the program it is, on a process of the solution that has served nobody else."""
+        """Run a lifted test as the program it is, on a process of the solution that has served nobody else
+        and is given all its time."""
         plan = book.plan_for(test, solution.text)
         if not isinstance(plan, Lifted):
             return "-"
+        slow = msgspec.structs.replace(solution, watchable=False)
         letter, _ = self._sessions.judge(
-            solution.text, shard.entry_point, shard.context, shard.tests[test], plan.program, Budget(self._limits),
-            reuse=False,
-        )  # fmt: skip
+            slow, shard.entry_point, shard.context, shard.tests[test], plan.program, Budget(self._limits), reuse=False
+        )
         return letter
 
 
@@ -163,7 +166,7 @@ class _Row:
     def _stream(self, texts: Sequence[str]) -> Iterator[Answer]:
         # The same with and without pruning, so that no solution can tell, and behave otherwise.
         return self._sessions.stream(
-            self._solution.text, self._shard.entry_point, texts, self._budget, itertools.repeat(_CHUNK)
+            self._solution, self._shard.entry_point, texts, self._budget, itertools.repeat(_CHUNK)
         )
 
     def _program(self, test: int, program: Program) -> None:
@@ -172,7 +175,7 @@ class _Row:
             return
         whole = not self._budget.shrunk
         letter, shared = self._sessions.judge(
-            self._solution.text, self._shard.entry_point, self._shard.context, self._shard.tests[test], program,
+            self._solution, self._shard.entry_point, self._shard.context, self._shard.tests[test], program,
             self._budget, reuse=self._solution.stateless,
         )  # fmt: skip
         if letter in "TR":

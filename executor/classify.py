@@ -15,6 +15,8 @@ __all__ = ["LETTERS", "end_letter", "load_failure", "reply_value", "verdict_of"]
 
 LETTERS = frozenset("PFERI")
 """Letters a judge may give."""
+_TIME_SIGNALS = frozenset({signal.SIGXCPU, signal.SIGVTALRM})
+"""The kernel's limit of CPU time, and the end of a call that never would (:mod:`executor.inside.endless`)."""
 _RESOURCE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGXFSZ})
 
 
@@ -28,7 +30,7 @@ def end_letter(replies: Replies) -> str:
     if replies.end == "flood":
         return "R"
     if replies.end == "signal":
-        if replies.code == signal.SIGXCPU:
+        if replies.code in _TIME_SIGNALS:
             return "T"
         return "R" if replies.code in _RESOURCE_SIGNALS else "E"
     return "E"

@@ -51,7 +51,10 @@ class CellPlan:
         self._whole = self._letters != ord(Verdict.NOT_RUN.value)
         """Cells known before this run."""
         self._floor = self._best_of_whole_rows() if job.prune else None
-        sources = {row: Source(solutions[i], facts[i].stateless) for i, row in reversed(list(enumerate(self._row_of)))}
+        sources = {
+            row: Source(solutions[i], facts[i].stateless, facts[i].watchable)
+            for i, row in reversed(list(enumerate(self._row_of)))
+        }
         self._shards, self._rows = self._make_shards(sources)
         self.open_shards = len(self._shards)
 

@@ -27,6 +27,10 @@ UNPRINTABLE_NUMBER = re.compile("(?<![0-9a-zA-Z_])0[xXoObB][0-9a-fA-F_]{3500}")
 """A literal that Python reads and then refuses to write in decimal (``sys.get_int_max_str_digits``): trees with one
 cannot be dumped or unparsed."""
 _BRACKETS = re.compile(r"[()\[\]{}]")
+_HIDING: tuple[type[ast.AST], ...] = (
+    ast.Try, ast.With, ast.AsyncWith, ast.AsyncFunctionDef, ast.Yield, ast.YieldFrom, ast.Match,
+    getattr(ast, "TryStar", ast.Try),
+)  # fmt: skip
 _IMMUTABLE = (ast.Constant, ast.Name, ast.Attribute)
 _QUIET_MODULES = frozenset(
     """
@@ -53,6 +57,9 @@ class SolutionFacts(Struct, frozen=True):
     """Equal for solutions that differ only in comments, docstrings and formatting."""
     stateless: bool
     """True where a call cannot change what a later call in the same process returns, as far as the source shows."""
+    watchable: bool = False
+    """True where all that a ``while`` loop goes by is in the variables of its function, as far as the source shows
+    (:mod:`executor.inside.endless`)."""
 
 
 def look_at(source: str) -> SolutionFacts:
@@ -62,9 +69,10 @@ def look_at(source: str) -> SolutionFacts:
         return SolutionFacts(_digest("text", source), False)
     try:
         stateless = not _keeps_state(tree)
+        watchable = stateless and "while" in source and not any(_hides_state(node) for node in ast.walk(tree))
         if "__doc__" not in source:
             drop_docstrings(tree)
-        return SolutionFacts(_digest("tree", "\n".join(_spelled(tree, []))), stateless)
+        return SolutionFacts(_digest("tree", "\n".join(_spelled(tree, []))), stateless, watchable)
     except RecursionError:
         return SolutionFacts(_digest("text", source), False)
 
@@ -178,6 +186,22 @@ def _loud(node: ast.AST) -> bool:
         # Any store to an attribute may hang state on a function, class or module.
         return not isinstance(node.ctx, ast.Load) or node.attr in _LOUD_NAMES
     return isinstance(node, ast.Name) and node.id in _LOUD_NAMES
+
+
+def _hides_state(node: ast.AST) -> bool:
+    """A construct by which a loop may go on after what looks like the same state: by what is on the interpreter's
+    stack (the iterator of a ``for`` around it, a context, an exception), or by where things lie in memory."""
+    if isinstance(node, (ast.For, ast.AsyncFor)):
+        return any(isinstance(part, ast.While) for part in ast.walk(node))
+    if isinstance(node, ast.Compare):
+        identity = any(isinstance(operator, (ast.Is, ast.IsNot)) for operator in node.ops)
+        none = any(isinstance(side, ast.Constant) and side.value is None for side in (node.left, *node.comparators))
+        return identity and not (none and len(node.ops) == 1)
+    if isinstance(node, ast.Attribute):
+        return node.attr.startswith("__")
+    if isinstance(node, ast.Name):
+        return node.id in ("id", "locals") or node.id.startswith("__")
+    return isinstance(node, _HIDING)
 
 
 def _quiet_decorator(node: ast.expr) -> bool:

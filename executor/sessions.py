@@ -22,6 +22,7 @@ from executor.lift import Program
 from executor.model import Limits
 from executor.policy import BoxPlan
 from executor.purity import defined_names
+from executor.shards import Source
 
 __all__ = ["Answer", "Sessions"]
 
@@ -56,7 +57,7 @@ class Answer(Struct, frozen=True):
 class _Task(Struct, frozen=True):
     """One solution and one test."""
 
-    source: str
+    solution: Source
     entry_point: str
     context: str
     test: str
@@ -73,7 +74,7 @@ class Sessions:
         self._limits = limits
         self._solutions = Box(plan, limits)
         self._judges = Box(plan, limits)
-        self._loaded: tuple[str, str, Limits] | None = None
+        self._loaded: tuple[Source, str, Limits] | None = None
         """Source, entry point and limits of the solution whose process is alive and may serve further tests."""
         self._exports: dict[str, Any] = {}
 
@@ -96,7 +97,7 @@ class Sessions:
 
     def stream(
         self,
-        source: str,
+        solution: Source,
         entry_point: str,
         calls: Sequence[str],
         budget: Budget,
@@ -115,24 +116,24 @@ class Sessions:
         """
         taken = 0
         try:
-            for answer in self._stream(source, entry_point, calls, budget, chunks, cpu_s):
+            for answer in self._stream(solution, entry_point, calls, budget, chunks, cpu_s):
                 taken += 1
                 yield answer
         except BoxDied as error:
             _log.warning("a box died under %d calls, they run one by one: %s", len(calls) - taken, error)
             for number in range(taken, len(calls)):
-                yield self._alone(source, entry_point, calls[number], budget, cpu_s[number : number + 1])
+                yield self._alone(solution, entry_point, calls[number], budget, cpu_s[number : number + 1])
 
-    def _alone(self, source: str, entry_point: str, call: str, budget: Budget, cpu_s: Sequence[float]) -> Answer:
+    def _alone(self, solution: Source, entry_point: str, call: str, budget: Budget, cpu_s: Sequence[float]) -> Answer:
         try:
-            return next(self._stream(source, entry_point, [call], budget, (), cpu_s))
+            return next(self._stream(solution, entry_point, [call], budget, (), cpu_s))
         except BoxDied:
             self._check_canary()
             return Answer(letter="R", sure=False)
 
     def _stream(
         self,
-        source: str,
+        solution: Source,
         entry_point: str,
         calls: Sequence[str],
         budget: Budget,
@@ -144,7 +145,7 @@ class Sessions:
         taken, sizes = 0, iter(chunks)
         while taken < len(calls):
             ahead = calls[taken : taken + next(sizes, len(calls))]
-            payload = self._payload(source, entry_point, ahead, budget.limits)
+            payload = self._payload(solution, entry_point, ahead, budget.limits)
             each = [budget.limits.cpu_s, *cpu_s[taken : taken + len(ahead)]] if cpu_s else []
             replies = self._solutions.start_child("solution", payload, 1 + len(ahead), budget.limits, each)
             letter = load_failure(replies.frames[0])[0] if replies.frames else end_letter(replies)
@@ -170,20 +171,32 @@ class Sessions:
                     yield from [Answer(letter=letter, assumed=True, sure=False)] * (len(calls) - taken)
                     return
 
-    def _payload(self, source: str, entry_point: str, calls: Sequence[str], limits: Limits) -> bytes:
-        head = json.dumps(
-            {"source": source, "entry_point": entry_point, "limit": limits.output_kb * 1024}, separators=(",", ":")
-        )
+    def _payload(self, solution: Source, entry_point: str, calls: Sequence[str], limits: Limits) -> bytes:
+        task = {
+            "source": solution.text,
+            "watch": solution.watchable,
+            "entry_point": entry_point,
+            "limit": limits.output_kb * 1024,
+        }
+        head = json.dumps(task, separators=(",", ":"))
         return head[:-1].encode("ascii") + b',"calls":' + _many(calls) + b"}"
 
     def judge(
-        self, source: str, entry_point: str, context: str, test: str, program: Program, budget: Budget, *, reuse: bool
+        self,
+        solution: Source,
+        entry_point: str,
+        context: str,
+        test: str,
+        program: Program,
+        budget: Budget,
+        *,
+        reuse: bool,
     ) -> tuple[str, bool]:
         """Run a test that is a program. Returns its letter, and whether it shared a process with the solution.
 
         ``reuse``: the solution keeps no state, so one process of it may serve several tests.
         """
-        task = _Task(source, entry_point, context, test, budget.limits)
+        task = _Task(solution, entry_point, context, test, budget.limits)
         return self._twice(lambda: self._judge(task, program, reuse))
 
     def _twice(self, run: Callable[[], tuple[str, bool]]) -> tuple[str, bool]:
@@ -208,7 +221,7 @@ class Sessions:
         self.close()
         try:
             self._solutions.start()
-            payload = self._payload(_CANARY, "canary", ['["",{"t":[1]},{"d":[]}]'], self._limits)
+            payload = self._payload(Source(_CANARY, True), "canary", ['["",{"t":[1]},{"d":[]}]'], self._limits)
             replies = self._solutions.start_child("solution", payload, 2)
         except BoxDied as error:
             raise SandboxError(f"the sandbox does not hold an ordinary program: {error}") from error
@@ -243,11 +256,11 @@ class Sessions:
 
     def _load(self, task: _Task, reuse: bool) -> str:
         """Have a process of the solution ready; a letter where it cannot be loaded."""
-        wanted = (task.source, task.entry_point, task.limits)
+        wanted = (task.solution, task.entry_point, task.limits)
         if reuse and self._loaded == wanted:
             return ""
         self._loaded = None
-        payload = self._payload(task.source, task.entry_point, [], task.limits)
+        payload = self._payload(task.solution, task.entry_point, [], task.limits)
         replies = self._solutions.start_child("solution", payload, 1, task.limits)
         if not replies.frames:
             return end_letter(replies)
@@ -282,7 +295,7 @@ class Sessions:
     def _shared(self, task: _Task) -> str:
         self._loaded = None
         payload = json.dumps(
-            {"source": task.source, "entry_point": task.entry_point, "context": task.context, "test": task.test}
+            {"source": task.solution.text, "entry_point": task.entry_point, "context": task.context, "test": task.test}
         )
         replies = self._solutions.start_child("shared", payload.encode("ascii"), 1, task.limits)
         letter = verdict_of(replies.frames[0]) if replies.frames else end_letter(replies)

@@ -17,6 +17,8 @@ class Source(Struct, frozen=True, array_like=True):
 
     text: str
     stateless: bool
+    watchable: bool = False
+    """See :class:`executor.purity.SolutionFacts`."""
 
 
 class CellShard(Struct, frozen=True, tag="cells"):

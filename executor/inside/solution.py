@@ -13,11 +13,13 @@ import types
 from typing import Any
 
 from . import wire
+from .endless import Watch
 from .frames import Link
 
 __all__ = ["load", "serve"]
 
 _EXPORTS = 200
+_FILENAME = "<solution>"
 _UNSENDABLE = ["u", "E"]
 """The call returned what cannot be sent. An error, and no exception: a solution shall neither forge the one that a test
 expects, nor choose to be judged in a process of its own."""
@@ -29,7 +31,7 @@ def load(source: str, name: str = "solution") -> types.ModuleType:
     """Execute ``source`` as a module of its own and return it. Raises whatever the source raises."""
     module = types.ModuleType(name)
     sys.modules[name] = module
-    exec(compile(source, "<solution>", "exec", dont_inherit=True), module.__dict__)
+    exec(compile(source, _FILENAME, "exec", dont_inherit=True), module.__dict__)
     return module
 
 
@@ -106,19 +108,25 @@ def _dump(reply: list[Any], limit: int) -> bytes:
 
 
 def serve(link: Link) -> None:
-    """Role ``solution``. First request: JSON with source, entry point, calls known beforehand, bytes of a reply."""
+    """Role ``solution``. First request: JSON with source, whether to watch it, entry point, calls known beforehand,
+    bytes of a reply."""
     task = json.loads(link.receive() or b"")
     entry_point, limit = task["entry_point"], task["limit"]
+    watch = Watch(_FILENAME)
     try:
         module = load(task["source"])
     except BaseException as error:
         link.send(_dump(_failure(error), limit))
         return
     link.send(_dump(["ok", exports(module)], limit))
+    if task.get("watch"):
+        watch.start()
     for call in task["calls"]:
+        watch.calls += 1
         link.send(_dump(answer(module, entry_point, call), limit))
     while (frame := link.receive()) is not None:
         request = json.loads(frame)
         # One call, which starts with its function's name, or a list of them.
         for call in request if type(request[0]) is list else (request,):
+            watch.calls += 1
             link.send(_dump(answer(module, entry_point, call), limit))

@@ -184,16 +184,16 @@ def test_a_run_goes_on_where_another_of_the_same_executor_found_a_node(
     fragile: RayCluster, right: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("executor.ray_staff._LOOK_EVERY_S", 0.2)
-    with nodes(fragile, "early") as (early,), opened(fragile) as executor:
+    with nodes(fragile, "former") as (former,), opened(fragile) as executor:
         outer = executor.run(jobs())
         found = [next(outer)]
-        with nodes_kept(fragile, "late") as late:
+        with nodes_kept(fragile, "latter") as latter:
             rounds = 0
-            while not late.pids("executor.worker") and rounds < 10:
+            while not latter.pids("executor.worker") and rounds < 10:
                 assert rows_of(executor) == right
                 rounds += 1
-            assert late.pids("executor.worker")
-            early.kill()
+            assert latter.pids("executor.worker")
+            former.kill()
             found += outer
     assert {matrix.job_id: (matrix.rows(), matrix.stats.run) for matrix in found} == right
 

@@ -158,6 +158,8 @@ _TIME = (
     _body("time", "while True", "T", _LOOP, ALL),
     _body("time", "a loop that swallows every exception", "T", _SWALLOW, ALL),
     _body("time", "every signal ignored and blocked", "T", _SIGNALS, ALL),
+    _body("time", "ended by a timer of its own, as one that never ends is", "T",
+          "import signal\nsignal.setitimer(signal.ITIMER_VIRTUAL, 0.01)\nwhile True: pass", (LIFTED, SPLIT)),
     _body("time", "a loop inside C", "T", "return sum(range(10 ** 10))"),
     _body("time", "one long operation", "T", "return 3 ** (10 ** 9) % 7"),
     _body("time", "a catastrophic regex", "T", "import re\nreturn re.match(r'(a+)+$', 'a' * 64 + 'b')"),

@@ -1,0 +1,230 @@
+"""Ends a call that never would: by the clock it would take all its time to come to the same verdict.
+
+A program without chance, clock or input goes where its state leads. Where a ``while`` loop is at the same place with
+the same state for the second time it will be there for ever. The whole state is in sight only where
+
+- the host has found nothing in the source that keeps state elsewhere (:attr:`executor.purity.SolutionFacts.watchable`),
+- the interrupted function has just jumped back in a ``while`` loop, when no half of an expression is on its stack, and
+- its variables hold plain data alone, or what never changes.
+
+Whoever called that function stands still meanwhile, so it is looked at by no more than the variables it shares.
+
+Nothing has to be believed: a solution that calls itself endless is one that times out, which it could do anyway.
+"""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import signal
+import types
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["Watch"]
+
+_TICK_S = 0.005
+"""CPU seconds between two looks."""
+_PATIENCE = 4
+"""Looks at a call before its state is written down: nearly all are over by then."""
+_REFUSALS = 20
+"""States of a call that cannot be told before it is left alone."""
+_MOST_STATES = 400
+_LARGEST_STATE = 500
+"""Values."""
+_LONGEST_TEXT = 5_000
+_LARGEST_NUMBER = 4096
+"""Bits."""
+_JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
+
+
+class _Untold(Exception):
+    """A state of which some part is out of sight, or too large."""
+
+
+class Watch:
+    """Looks at the program now and then, in the time that it uses itself. Does nothing before :meth:`start`."""
+
+    def __init__(self, filename: str) -> None:
+        """``filename``: of the code that is looked at."""
+        self.calls = 0
+        """To be counted by whoever makes them."""
+        self._filename = filename
+        self._edges: dict[types.CodeType, frozenset[int]] = {}
+        self._call = -1
+        self._looks = self._refusals = 0
+        self._states: dict[types.FrameType, set[str]] = {}
+        """Of functions that had not returned at the last look."""
+
+    def start(self) -> None:
+        """Have the kernel interrupt this process from now on."""
+        signal.signal(signal.SIGVTALRM, self._look)
+        signal.setitimer(signal.ITIMER_VIRTUAL, _TICK_S, _TICK_S)
+
+    def _look(self, number: int, frame: types.FrameType | None) -> None:
+        if self._call != self.calls:
+            self._call, self._looks, self._refusals = self.calls, 0, 0
+            self._states.clear()
+        self._looks += 1
+        if self._looks <= _PATIENCE or self._refusals >= _REFUSALS or frame is None:
+            return
+        try:
+            again = self._was_here(frame)
+        except BaseException:  # whatever it is, it is ours, and shall not become the solution's
+            self._refusals += 1
+            return
+        if again:
+            _end()
+
+    def _was_here(self, frame: types.FrameType) -> bool:
+        code = frame.f_code
+        if code.co_filename != self._filename:
+            return False
+        if code not in self._edges:
+            self._edges[code] = _back_edges(code)
+        if frame.f_lasti not in self._edges[code]:
+            return False
+        self._states = {one: self._states[one] for one in _callers(frame) if one in self._states}
+        before = self._states.setdefault(frame, set())
+        state = _state(frame)
+        if state in before:
+            return True
+        if len(before) < _MOST_STATES:
+            before.add(state)
+        return False
+
+
+def _end() -> None:
+    """End this process as one that has used up its time. It may send itself no signal, but its timer may."""
+    signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 1e-6)
+    while True:
+        pass
+
+
+def _back_edges(code: types.CodeType) -> frozenset[int]:
+    """Offsets of the jumps of ``while`` loops to where they start over.
+
+    A jump back is one of a loop: sources with other kinds (``try``, ``with``, ``yield``) are not watched. That of a
+    ``for`` loop leads to the instruction that asks its iterator, whose place in the data is out of sight.
+    """
+    if not code.co_flags & inspect.CO_OPTIMIZED:
+        return frozenset()  # a class in the making, whose names are no copy
+    instructions = {one.offset: one for one in dis.get_instructions(code)}
+    found = []
+    for one in instructions.values():
+        if one.opcode in _JUMPS and one.argval <= one.offset:
+            target = one.argval
+            while instructions[target].opname == "EXTENDED_ARG":
+                target += 2
+            if instructions[target].opname != "FOR_ITER":
+                found.append(one.offset)
+    return frozenset(found)
+
+
+def _callers(frame: types.FrameType) -> Iterator[types.FrameType]:
+    """The frame, and all that wait for it."""
+    caller: types.FrameType | None = frame
+    while caller is not None:
+        yield caller
+        caller = caller.f_back
+
+
+def _state(frame: types.FrameType) -> str:
+    """Write down where a function is and what its variables hold: equal for equal states alone.
+
+    Raises:
+        _Untold: it cannot be told.
+    """
+    variables = frame.f_locals
+    try:
+        words = _Words()
+        for name, value in variables.items():
+            words.add(f"{name}=")
+            words.describe(value)
+        return f"{frame.f_lasti} {''.join(words.all)}"
+    finally:
+        if type(variables) is dict:
+            variables.clear()  # a copy that Python keeps until the function ends, with all it refers to
+
+
+class _Words:
+    """A description in the making."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._seen: dict[int, int] = {}
+
+    def add(self, word: str) -> None:
+        if len(self.all) >= _LARGEST_STATE or len(word) > _LONGEST_TEXT:
+            raise _Untold
+        self.all.append(word)
+
+    def describe(self, value: Any) -> None:
+        """Add a value: type and content, and of what can change whether it was seen before."""
+        kind = type(value)
+        if value is None or kind is bool:
+            self.add(f"{value};")
+        elif kind is int:
+            if value.bit_length() > _LARGEST_NUMBER:
+                raise _Untold
+            self.add(f"{value:x};")
+        elif kind is float:
+            self._check_number(value)
+            self.add(f"f{value.hex()};")
+        elif kind is complex:
+            self._check_number(value)
+            self.add(f"c{value.real.hex()},{value.imag.hex()};")
+        elif kind is str:
+            self.add(f"s{len(value)}:{value}")
+        elif kind is bytes:
+            self.add(f"b{len(value)}:{value.hex()}")
+        elif kind is range:
+            self.add(f"r{value.start:x},{value.stop:x},{value.step:x};")
+        elif kind is tuple:
+            self.add(f"({len(value)}:")
+            self._describe_all(value)
+        elif kind in (list, dict, types.FunctionType):
+            self._describe_once(value)
+        elif not _is_fixed(value):
+            raise _Untold
+        else:
+            self.add(f"@{id(value)};")
+
+    def _check_number(self, value: float | complex) -> None:
+        """What is no number may equal itself or not, by where it lies in memory."""
+        if value != value:
+            raise _Untold
+
+    def _describe_once(self, value: Any) -> None:
+        if id(value) in self._seen:
+            self.add(f"&{self._seen[id(value)]};")
+            return
+        self._seen[id(value)] = len(self._seen)
+        if type(value) is list:
+            self.add(f"[{len(value)}:")
+            self._describe_all(value)
+        elif type(value) is dict:
+            self.add(f"{{{len(value)}:")
+            for key, item in value.items():
+                self.describe(key)
+                self.describe(item)
+        else:
+            # Its variables are found by its cells; a cell that is empty yet raises ValueError.
+            cells = [cell.cell_contents for cell in value.__closure__ or ()]
+            self.add(f"@{id(value.__code__)}:")
+            for part in (cells, value.__defaults__, value.__kwdefaults__):
+                self.describe(part)
+
+    def _describe_all(self, values: Any) -> None:
+        for value in values:
+            self.describe(value)
+
+
+def _is_fixed(value: Any) -> bool:
+    """A thing that keeps no state: a module, a class of Python's own, or a function of a module's."""
+    if isinstance(value, types.ModuleType):
+        return True
+    if isinstance(value, types.BuiltinFunctionType):
+        return value.__self__ is None or isinstance(value.__self__, types.ModuleType)
+    return type(value) is type and value.__module__ == "builtins"
