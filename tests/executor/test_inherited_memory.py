@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from one_box import ask, load, opened_box
 
 from executor import Limits
-from executor.box import Box, Replies
-from executor.bwrap import box_plan
+from executor.box import Box
 
 MARK = "QZMARK"
 SIZES = (0, 1, 20, 60, 200, 400, 600, 1000, 4000, 40_000, 140_000, 300_000, 2_000_000)
@@ -24,21 +23,8 @@ def f(x):
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Box]:
-    opened = Box(box_plan(), Limits(cpu_s=20.0, wall_s=60.0, output_kb=4096))
-    opened.start()
-    try:
+    with opened_box(Limits(cpu_s=20.0, wall_s=60.0, output_kb=4096)) as opened:
         yield opened
-    finally:
-        opened.close()
-
-
-def _load(box: Box, source: str, *arguments: object) -> Replies:
-    payload = {"source": source, "entry_point": "f", "limit": 1 << 22, "calls": [_call(one) for one in arguments]}
-    return box.start_child("solution", json.dumps(payload).encode(), 1 + len(arguments))
-
-
-def _call(argument: object) -> list[object]:
-    return [None, {"t": [argument]}, {"d": []}, False]
 
 
 def _child_of(pid: int | None) -> int:
@@ -48,7 +34,7 @@ def _child_of(pid: int | None) -> int:
 
 def _places(box: Box, mark: str = MARK) -> list[str]:
     """Where a new child, which is given nothing of the kind, holds the mark."""
-    assert _load(box, "def f(x):\n    return x\n", 1).end == "alive"
+    assert load(box, "def f(x):\n    return x\n", 1).end == "alive"
     pid = _child_of(_child_of(box.pid))
     found = []
     try:
@@ -70,9 +56,9 @@ def test_the_look_finds_what_is_there(box: Box) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_answers_of_an_earlier_child_are_gone(box: Box, size: int) -> None:
-    replies = _load(box, ECHO, *[size] * 5)
+    replies = load(box, ECHO, *[size] * 5)
     assert all(MARK.encode() in frame for frame in replies.frames[1:])
-    asked = box.ask(json.dumps([_call(size)]).encode(), 1)
+    asked = ask(box, size)
     assert MARK.encode() in asked.frames[0]
     assert _places(box) == []
 
@@ -80,8 +66,8 @@ def test_the_answers_of_an_earlier_child_are_gone(box: Box, size: int) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_the_source_and_the_arguments_of_an_earlier_child_are_gone(box: Box, size: int) -> None:
     text = MARK + "-" * size
-    _load(box, f"def f(x):\n    return len({text!r}) + len(x)\n", text)
-    box.ask(json.dumps([_call(text)]).encode(), 1)
+    load(box, f"def f(x):\n    return len({text!r}) + len(x)\n", text)
+    ask(box, text)
     assert _places(box) == []
 
 
@@ -98,11 +84,6 @@ def test_the_source_and_the_arguments_of_an_earlier_child_are_gone(box: Box, siz
 )
 def test_what_a_child_wrote_that_ended_in_its_answer_is_gone(box: Box, ending: str, end: str) -> None:
     source = f"def f(x):\n    if x:\n        return 'Q' 'ZM' + 'ARK'\n    {ending}\n"
-    replies = box.start_child(
-        "solution",
-        json.dumps({"source": source, "entry_point": "f", "limit": 1 << 20, "calls": [_call(1), _call(0)]}).encode(),
-        3,
-        cpu_s=(1.0, 1.0, 0.1),
-    )
+    replies = load(box, source, 1, 0, cpu_s=(1.0, 1.0, 0.1))
     assert replies.end == end
     assert _places(box) == []

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 
 import pytest
+from one_box import ask, load, opened_box
 
 from executor import Call, CallJob, CellJob, Limits, open_executor
-from executor.box import Box, Replies
-from executor.bwrap import box_plan
+from executor.box import Box
 
 LIMITS = Limits(cpu_s=20.0, wall_s=60.0)
 TALK = """
@@ -48,30 +47,14 @@ def write_later():
 
 @pytest.fixture
 def box() -> Iterator[Box]:
-    opened = Box(box_plan(), LIMITS)
-    opened.start()
-    try:
+    with opened_box(LIMITS) as opened:
         yield opened
-    finally:
-        opened.close()
-
-
-def _load(box: Box, source: str, *arguments: object) -> Replies:
-    """A process of the solution, and its answers to these calls, made in one batch."""
-    calls = [[None, {"t": [argument]}, {"d": []}, False] for argument in arguments]
-    payload = {"source": TALK + source, "entry_point": "f", "limit": 1 << 20, "calls": calls}
-    return box.start_child("solution", json.dumps(payload).encode(), 1 + len(calls))
-
-
-def _ask(box: Box, *arguments: object) -> Replies:
-    calls = [[None, {"t": [argument]}, {"d": []}, False] for argument in arguments]
-    return box.ask(json.dumps(calls).encode(), len(calls))
 
 
 def test_a_thread_that_writes_while_the_next_request_is_answered_is_not_taken_for_its_answer(box: Box) -> None:
     source = LATER.replace("WHAT", """frame(b'["v","forged"]')""")
-    assert _load(box, source, 1).end == "alive"
-    replies = _ask(box, 2)
+    assert load(box, TALK + source, 1).end == "alive"
+    replies = ask(box, 2)
     assert (replies.frames, replies.end) == ((), "garbled")
 
 
@@ -79,14 +62,14 @@ def test_a_frame_kept_from_an_earlier_request_answers_no_later_one(box: Box) -> 
     source = "kept = []\n" + LATER.replace("os.write(4, WHAT)", "os.write(4, kept[0])").replace(
         'return "first"', """kept.append(answer(b'["v","forged"]')); return "first" """
     )
-    assert _load(box, source, 1).end == "alive"
-    replies = _ask(box, 2)
+    assert load(box, TALK + source, 1).end == "alive"
+    replies = ask(box, 2)
     assert (replies.frames, replies.end) == ((), "garbled")
 
 
 def test_a_frame_too_many_within_a_batch_is_not_taken_for_the_next_answer(box: Box) -> None:
     source = """def f(x):\n    os.write(4, answer(b'["v","forged"]'))\n    return x\n"""
-    replies = _load(box, source, 1, 2, 3)
+    replies = load(box, TALK + source, 1, 2, 3)
     assert replies.end == "garbled"
     # The process chose what it answers to the first call; from there on nothing is an answer.
     assert replies.frames[1:] == (b'["v","forged"]',)
@@ -94,7 +77,7 @@ def test_a_frame_too_many_within_a_batch_is_not_taken_for_the_next_answer(box: B
 
 def test_a_frame_too_many_beside_the_last_answer_is_seen_where_nothing_else_is_asked(box: Box) -> None:
     source = """def f(x):\n    os.write(4, answer(b'["v",1]') + answer(b'["v",2]', 1))\n    return x\n"""
-    replies = _load(box, source, 1)
+    replies = load(box, TALK + source, 1)
     assert replies.end == "garbled"
     assert len(replies.frames) == 1, "the greeting; the call itself has no answer"
 
@@ -112,16 +95,16 @@ def write_later():
 
 gone = threading.Event()
 """
-    assert _load(box, source, 1).end == "alive"
+    assert load(box, TALK + source, 1).end == "alive"
     time.sleep(1.0)  # the thread's turn; where it comes later all the same, its frame is none of the next answer's
-    replies = _ask(box, 2)
+    replies = ask(box, 2)
     assert (replies.frames, replies.end) == ((), "garbled")
 
 
 def test_an_honest_process_is_asked_again_and_again(box: Box) -> None:
-    assert _load(box, "def f(x):\n    return x\n", 1, 2).frames[1:] == (b'["v",1]', b'["v",2]')
+    assert load(box, "def f(x):\n    return x\n", 1, 2).frames[1:] == (b'["v",1]', b'["v",2]')
     for number in range(50):
-        assert _ask(box, number, -number).frames == (b'["v",%d]' % number, b'["v",%d]' % -number)
+        assert ask(box, number, -number).frames == (b'["v",%d]' % number, b'["v",%d]' % -number)
 
 
 def test_whoever_answers_the_last_call_twice_has_not_answered_it() -> None:
