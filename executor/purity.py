@@ -39,6 +39,22 @@ _QUIET_MODULES = frozenset(
     """.split()
 )
 """Modules whose functions neither keep state for the caller nor depend on time or chance."""
+_OPEN_MODULES = frozenset(
+    """
+    __future__ array bisect cmath collections copy fractions functools heapq itertools math operator re string typing
+    unicodedata
+    """.split()
+)
+"""Quiet modules that keep no state at all, but for the names below. NumPy has settings and the clock, ``statistics``
+draws samples, ``abc`` counts registrations, ``hashlib`` has sets for all to change."""
+_HIDING_NAMES = frozenset(
+    """
+    id hash locals dir getattr attrgetter methodcaller compile is_ is_not update_wrapper register dispatch_table
+    all_feature_names sys types enum copyreg
+    """.split()
+)
+"""Names and attributes by which a loop goes by where things lie, or by state that no variable holds."""
+_DECORATORS = ("staticmethod", "classmethod", "property", "wraps")
 _LOUD_NAMES = frozenset(
     """
     exec eval globals vars setattr delattr __setattr__ __delattr__ open input getcontext setrecursionlimit
@@ -135,9 +151,10 @@ def _quiet_statement(node: ast.stmt) -> bool:
     """A module-level statement that leaves nothing mutable behind."""
     if isinstance(node, (ast.FunctionDef, ast.Import, ast.ImportFrom, ast.Pass)):
         return True
+    if _binds(node) and not isinstance(node, ast.ClassDef):
+        return False
     if isinstance(node, (ast.Expr, ast.Assert)):
-        # A call of functions that keep no state, as in print(f(3)), leaves none behind either.
-        return not any(isinstance(part, ast.NamedExpr) for part in ast.walk(node))
+        return True  # a call of functions that keep no state, as in print(f(3)), leaves none behind either
     if isinstance(node, ast.Assign):
         return _frozen_value(node.value)
     if isinstance(node, ast.AnnAssign):
@@ -175,7 +192,9 @@ def _loud(node: ast.AST) -> bool:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
         defaults = [*node.args.defaults, *(value for value in node.args.kw_defaults if value is not None)]
         decorated = not isinstance(node, ast.Lambda) and any(not _quiet_decorator(item) for item in node.decorator_list)
-        return decorated or any(not _frozen_value(value) for value in defaults)
+        return decorated or any(not _frozen_value(value) for value in defaults) or _binds_as_defined(node)
+    if isinstance(node, ast.alias):
+        return node.asname in _DECORATORS
     if isinstance(node, ast.Import):
         names = [alias.name.split(".") for alias in node.names]
         return any(parts[0] not in _QUIET_MODULES or set(parts) & _LOUD_NAMES for parts in names)
@@ -185,7 +204,22 @@ def _loud(node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute):
         # Any store to an attribute may hang state on a function, class or module.
         return not isinstance(node.ctx, ast.Load) or node.attr in _LOUD_NAMES
-    return isinstance(node, ast.Name) and node.id in _LOUD_NAMES
+    if isinstance(node, ast.Name):
+        return node.id in _LOUD_NAMES or (node.id in _DECORATORS and not isinstance(node.ctx, ast.Load))
+    return False
+
+
+def _binds_as_defined(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> bool:
+    """A function that is called like a decorator which keeps nothing, or whose annotations bind a name (``:=``)."""
+    if isinstance(node, ast.Lambda):
+        return False
+    parts = [arg.annotation for arg in ast.walk(node.args) if isinstance(arg, ast.arg)]
+    parts += [node.returns, *node.decorator_list]
+    return node.name in _DECORATORS or any(part is not None and _binds(part) for part in parts)
+
+
+def _binds(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.NamedExpr) for part in ast.walk(node))
 
 
 def _hides_state(node: ast.AST) -> bool:
@@ -198,16 +232,35 @@ def _hides_state(node: ast.AST) -> bool:
         none = any(isinstance(side, ast.Constant) and side.value is None for side in (node.left, *node.comparators))
         return identity and not (none and len(node.ops) == 1)
     if isinstance(node, ast.Attribute):
-        return node.attr.startswith("__")
+        return node.attr in _HIDING_NAMES or node.attr.startswith("_")
     if isinstance(node, ast.Name):
-        return node.id in ("id", "locals") or node.id.startswith("__")
+        return node.id in _HIDING_NAMES or node.id.startswith("__")
+    if isinstance(node, ast.alias):
+        names = set(node.name.split(".")) - {"__future__"}
+        return bool(names & _HIDING_NAMES) or any(name.startswith("_") for name in names)
+    if isinstance(node, ast.Import):
+        return any(alias.name.split(".")[0] not in _OPEN_MODULES for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "").split(".")[0] not in _OPEN_MODULES
+    if isinstance(node, ast.FunctionDef):
+        return node.name.startswith("__") and node.name != "__init__"  # called by nobody in sight, as __del__ is
+    if isinstance(node, ast.Call):
+        return _makes_a_class(node)
     return isinstance(node, _HIDING)
+
+
+def _makes_a_class(node: ast.Call) -> bool:
+    """A class, module or function that is made by a call: ``type(name, bases, names)``, ``type(thing)(...)``."""
+    if isinstance(node.func, ast.Call):
+        return isinstance(node.func.func, ast.Name) and node.func.func.id == "type"
+    plain = len(node.args) == 1 and not isinstance(node.args[0], ast.Starred)
+    return isinstance(node.func, ast.Name) and node.func.id == "type" and not plain
 
 
 def _quiet_decorator(node: ast.expr) -> bool:
     target = node.func if isinstance(node, ast.Call) else node
     name = target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
-    return name in ("staticmethod", "classmethod", "property", "wraps")
+    return name in _DECORATORS
 
 
 def defined_names(source: str) -> frozenset[str]:

@@ -9,6 +9,8 @@ the same state for the second time it will be there for ever. The whole state is
 
 Whoever called that function stands still meanwhile, so it is looked at by no more than the variables it shares.
 
+What was seen of a function is hung on its frame, and goes with it: a frame that is held would hold its variables.
+
 Nothing has to be believed: a solution that calls itself endless is one that times out, which it could do anyway.
 """
 
@@ -18,7 +20,6 @@ import dis
 import inspect
 import signal
 import types
-from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["Watch"]
@@ -33,13 +34,21 @@ _MOST_STATES = 400
 _LARGEST_STATE = 500
 """Values."""
 _LONGEST_TEXT = 5_000
+_LONGEST_STATE = 20_000
+"""Characters: a look shall take little of the time, and all states together little of the memory."""
 _LARGEST_NUMBER = 4096
 """Bits."""
+_MADE_BY_A_PROGRAM = 1 << 9
+"""Flag of classes that are no part of Python (``Py_TPFLAGS_HEAPTYPE``)."""
 _JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
 
 
 class _Untold(Exception):
     """A state of which some part is out of sight, or too large."""
+
+
+class _States(set[str]):
+    """Those that a function was in."""
 
 
 class Watch:
@@ -53,8 +62,6 @@ class Watch:
         self._edges: dict[types.CodeType, frozenset[int]] = {}
         self._call = -1
         self._looks = self._refusals = 0
-        self._states: dict[types.FrameType, set[str]] = {}
-        """Of functions that had not returned at the last look."""
 
     def start(self) -> None:
         """Have the kernel interrupt this process from now on."""
@@ -64,7 +71,6 @@ class Watch:
     def _look(self, number: int, frame: types.FrameType | None) -> None:
         if self._call != self.calls:
             self._call, self._looks, self._refusals = self.calls, 0, 0
-            self._states.clear()
         self._looks += 1
         if self._looks <= _PATIENCE or self._refusals >= _REFUSALS or frame is None:
             return
@@ -84,9 +90,11 @@ class Watch:
             self._edges[code] = _back_edges(code)
         if frame.f_lasti not in self._edges[code]:
             return False
-        self._states = {one: self._states[one] for one in _callers(frame) if one in self._states}
-        before = self._states.setdefault(frame, set())
         state = _state(frame)
+        before: Any = frame.f_trace  # nobody traces: a place that ends with the frame
+        if type(before) is not _States:
+            before = _States()
+            frame.f_trace = before
         if state in before:
             return True
         if len(before) < _MOST_STATES:
@@ -122,14 +130,6 @@ def _back_edges(code: types.CodeType) -> frozenset[int]:
     return frozenset(found)
 
 
-def _callers(frame: types.FrameType) -> Iterator[types.FrameType]:
-    """The frame, and all that wait for it."""
-    caller: types.FrameType | None = frame
-    while caller is not None:
-        yield caller
-        caller = caller.f_back
-
-
 def _state(frame: types.FrameType) -> str:
     """Write down where a function is and what its variables hold: equal for equal states alone.
 
@@ -153,10 +153,12 @@ class _Words:
 
     def __init__(self) -> None:
         self.all: list[str] = []
+        self._length = 0
         self._seen: dict[int, int] = {}
 
     def add(self, word: str) -> None:
-        if len(self.all) >= _LARGEST_STATE or len(word) > _LONGEST_TEXT:
+        self._length += len(word)
+        if len(self.all) >= _LARGEST_STATE or self._length > _LONGEST_STATE:
             raise _Untold
         self.all.append(word)
 
@@ -175,6 +177,8 @@ class _Words:
         elif kind is complex:
             self._check_number(value)
             self.add(f"c{value.real.hex()},{value.imag.hex()};")
+        elif (kind is str or kind is bytes) and len(value) > _LONGEST_TEXT:
+            raise _Untold
         elif kind is str:
             self.add(f"s{len(value)}:{value}")
         elif kind is bytes:
@@ -184,7 +188,7 @@ class _Words:
         elif kind is tuple:
             self.add(f"({len(value)}:")
             self._describe_all(value)
-        elif kind in (list, dict, types.FunctionType):
+        elif kind is list or kind is dict or kind is types.FunctionType:
             self._describe_once(value)
         elif not _is_fixed(value):
             raise _Untold
@@ -210,11 +214,13 @@ class _Words:
                 self.describe(key)
                 self.describe(item)
         else:
-            # Its variables are found by its cells; a cell that is empty yet raises ValueError.
-            cells = [cell.cell_contents for cell in value.__closure__ or ()]
+            # Its variables are found by its cells, which functions share; one that is empty yet raises ValueError.
             self.add(f"@{id(value.__code__)}:")
-            for part in (cells, value.__defaults__, value.__kwdefaults__):
-                self.describe(part)
+            for cell in value.__closure__ or ():
+                self.add(f"@{id(cell)}:")
+                self.describe(cell.cell_contents)
+            self.describe(value.__defaults__)
+            self.describe(value.__kwdefaults__)
 
     def _describe_all(self, values: Any) -> None:
         for value in values:
@@ -222,9 +228,11 @@ class _Words:
 
 
 def _is_fixed(value: Any) -> bool:
-    """A thing that keeps no state: a module, a class of Python's own, or a function of a module's."""
-    if isinstance(value, types.ModuleType):
-        return True
-    if isinstance(value, types.BuiltinFunctionType):
-        return value.__self__ is None or isinstance(value.__self__, types.ModuleType)
-    return type(value) is type and value.__module__ == "builtins"
+    """A thing that keeps no state: a module, a class of Python's own, or a function of a module's.
+
+    By its type alone: what it says of itself (``__class__``, ``__module__``) is the solution's word.
+    """
+    kind = type(value)
+    if kind is types.BuiltinFunctionType:
+        return value.__self__ is None or type(value.__self__) is types.ModuleType
+    return kind is types.ModuleType or (kind is type and not value.__flags__ & _MADE_BY_A_PROGRAM)

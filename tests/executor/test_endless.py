@@ -134,6 +134,82 @@ HONEST = {
             loop()
             return "end"
         """,
+    "the second of two closures": """
+        def counter(n):
+            def step():
+                nonlocal n
+                n -= 1
+                return n
+            return step
+        def f(x):
+            first = counter(10)
+            second = counter(2_000_000)
+            while second():
+                y = 1
+            return "end"
+        """,
+    "closures of one variable or of two": """
+        def pair():
+            n = 0
+            def add(by):
+                nonlocal n
+                n += by
+            def get():
+                return n
+            return add, get
+        def shares(left, right):
+            for k in range(len(left)):
+                left[k](1)
+                same = right[k]() == 1
+                left[k](-1)
+                if same:
+                    right[k] = pair()[1]
+                    return True
+            return False
+        def f(x):
+            pairs = [pair() for _ in range(40)]
+            left = [add for add, _ in pairs]
+            right = [get for _, get in pairs]
+            pairs = y = None
+            while True:
+                if not shares(left, right):
+                    return "end"
+                y = [0] * 4_000_000
+                y = None
+        """,
+    "an instance of a class of modules": """
+        import math
+        def make():
+            class Made(type(math)):
+                left = [1] * 3_000_000
+            return Made("made")
+        def f(x):
+            made = make()
+            while made.left:
+                made.left.pop()
+            return "end"
+        """,
+    "an object that says it is a module": """
+        import math
+        def make():
+            class Made(list):
+                @property
+                def __class__(self):
+                    return type(math)
+            return Made([1] * 3_000_000)
+        def f(x):
+            made = make()
+            while made:
+                made.pop()
+            return "end"
+        """,
+    "a class that says it is Python's own": """
+        def f(x):
+            made = type("Made", (), {"__module__": "builtins", "left": [1] * 3_000_000})
+            while made.left:
+                made.left.pop()
+            return "end"
+        """,
     "a default that is shared": """
         def f(x):
             seen = [0]
@@ -315,6 +391,46 @@ def test_what_a_look_finds_is_not_kept() -> None:
     assert outputs.outcomes[0][0].value == 150 << 20
 
 
+def test_a_function_that_was_looked_at_leaves_nothing_behind() -> None:
+    source = source_of("""
+        def g(x):
+            big, i = bytes(150 << 20), 0
+            while i < 3_000_000:
+                i += 1
+        def f(x):
+            g(x)
+            g(x)
+            return len(bytes(150 << 20))
+        """)
+    with open_executor(workers=1, limits=Limits(cpu_s=60.0, wall_s=600.0, memory_mb=300)) as executor:
+        (outputs,) = executor.call([CallJob(job_id="m", entry_point="f", solutions=(source,), calls=(Call((1,)),))])
+    assert look_at(source).watchable
+    assert outputs.outcomes[0][0].value == 150 << 20
+
+
+def test_what_a_value_says_of_itself_counts_for_nothing() -> None:
+    class Meta(type):
+        def __eq__(cls, other: object) -> bool:
+            return True
+
+        def __hash__(cls) -> int:
+            return 1
+
+    class Function(list[int], metaclass=Meta):
+        __closure__ = __code__ = __defaults__ = __kwdefaults__ = None
+
+    class Module:
+        __class__ = type(math)  # type: ignore[assignment]
+
+    class ModuleToo(type(math)):  # type: ignore[misc]
+        pass
+
+    values: tuple[object, ...] = (Function([1]), Module(), ModuleToo("a"), type("Own", (), {"__module__": "builtins"}))
+    for value in values:
+        with pytest.raises(_Untold):
+            described(value)
+
+
 HIDING = {
     "try": "def f(x):\n    try:\n        pass\n    except E:\n        pass\n    while x: pass\n",
     "with": "def f(x):\n    with x:\n        pass\n    while x: pass\n",
@@ -328,6 +444,21 @@ HIDING = {
     "the clock": "import time\ndef f(x):\n    while x: pass\n",
     "match": "def f(x):\n    match x:\n        case 1:\n            pass\n    while x: pass\n",
     "a generator": "def f(x):\n    while x: yield 1\n",
+    "a name of a name": "def f(x):\n    while getattr(f, x): pass\n",
+    "an address": "def f(x):\n    while hash(x): pass\n",
+    "identity by a function": "from operator import is_ as same\ndef f(x):\n    while same(x, 1): pass\n",
+    "a name that is set by a function": "import functools\ndef f(x):\n    functools.update_wrapper(f, x)\n    while x: pass\n",
+    "a registry": "from collections.abc import Sized\ndef f(x):\n    while Sized.register(x): pass\n",
+    "a count of registrations": "import abc\ndef f(x):\n    while x: pass\n",
+    "samples": "from statistics import NormalDist\ndef f(x):\n    while x: pass\n",
+    "settings and the clock": "import numpy as np\ndef f(x):\n    while np.datetime64('now') < x: pass\n",
+    "a list of a module": "from heapq import __all__ as seen\ndef f(x):\n    while x: pass\n",
+    "a table of a module": "import copy\ndef f(x):\n    while copy.dispatch_table: pass\n",
+    "a module of a module": "import re\ndef f(x):\n    while re.enum.sys: pass\n",
+    "a finalizer": "def f(x):\n    class A:\n        def __del__(self): x.pop()\n    while x: pass\n",
+    "a class that is called into being": "def f(x):\n    while type('A', (), {'__len__': x})(): pass\n",
+    "a thing of the type of a thing": "def f(x):\n    g = type(f)(x, {})\n    while g(): pass\n",
+    "code": "def f(x):\n    while compile(x, '', 'eval'): pass\n",
 }
 
 
@@ -395,7 +526,19 @@ def test_a_list_that_holds_itself_can_be_described() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, {1, 2}, frozenset(), iter([]), (i for i in ()), object(), [].append, 1 << 5000, [0] * 600, "x" * 6000],
+    [
+        math.nan,
+        {1, 2},
+        frozenset(),
+        iter([]),
+        (i for i in ()),
+        object(),
+        [].append,
+        1 << 5000,
+        [0] * 600,
+        "x" * 6000,
+        ["x" * 4000] * 6,
+    ],
 )
 def test_what_cannot_be_told_is_not_described(value: object) -> None:
     with pytest.raises(_Untold):
