@@ -8,6 +8,8 @@ import re
 
 from msgspec import Struct
 
+from executor.watchable import is_watchable
+
 __all__ = [
     "LARGEST_PARSED",
     "UNPRINTABLE_NUMBER",
@@ -27,10 +29,6 @@ UNPRINTABLE_NUMBER = re.compile("(?<![0-9a-zA-Z_])0[xXoObB][0-9a-fA-F_]{3500}")
 """A literal that Python reads and then refuses to write in decimal (``sys.get_int_max_str_digits``): trees with one
 cannot be dumped or unparsed."""
 _BRACKETS = re.compile(r"[()\[\]{}]")
-_HIDING: tuple[type[ast.AST], ...] = (
-    ast.Try, ast.With, ast.AsyncWith, ast.AsyncFunctionDef, ast.Yield, ast.YieldFrom, ast.Match,
-    getattr(ast, "TryStar", ast.Try),
-)  # fmt: skip
 _IMMUTABLE = (ast.Constant, ast.Name, ast.Attribute)
 _QUIET_MODULES = frozenset(
     """
@@ -39,21 +37,6 @@ _QUIET_MODULES = frozenset(
     """.split()
 )
 """Modules whose functions neither keep state for the caller nor depend on time or chance."""
-_OPEN_MODULES = frozenset(
-    """
-    __future__ array bisect cmath collections copy fractions functools heapq itertools math operator re string typing
-    unicodedata
-    """.split()
-)
-"""Quiet modules that keep no state at all, but for the names below. NumPy has settings and the clock, ``statistics``
-draws samples, ``abc`` counts registrations, ``hashlib`` has sets for all to change."""
-_HIDING_NAMES = frozenset(
-    """
-    id hash locals dir getattr attrgetter methodcaller compile is_ is_not update_wrapper register dispatch_table
-    all_feature_names sys types enum copyreg
-    """.split()
-)
-"""Names and attributes by which a loop goes by where things lie, or by state that no variable holds."""
 _DECORATORS = ("staticmethod", "classmethod", "property", "wraps")
 _LOUD_NAMES = frozenset(
     """
@@ -75,7 +58,7 @@ class SolutionFacts(Struct, frozen=True):
     """True where a call cannot change what a later call in the same process returns, as far as the source shows."""
     watchable: bool = False
     """True where all that a ``while`` loop goes by is in the variables of its function, as far as the source shows
-    (:mod:`executor.inside.endless`)."""
+    (:mod:`executor.watchable`)."""
 
 
 def look_at(source: str) -> SolutionFacts:
@@ -85,7 +68,7 @@ def look_at(source: str) -> SolutionFacts:
         return SolutionFacts(_digest("text", source), False)
     try:
         stateless = not _keeps_state(tree)
-        watchable = stateless and "while" in source and not any(_hides_state(node) for node in ast.walk(tree))
+        watchable = stateless and "while" in source and is_watchable(tree)
         if "__doc__" not in source:
             drop_docstrings(tree)
         return SolutionFacts(_digest("tree", "\n".join(_spelled(tree, []))), stateless, watchable)
@@ -220,41 +203,6 @@ def _binds_as_defined(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
 
 def _binds(node: ast.AST) -> bool:
     return any(isinstance(part, ast.NamedExpr) for part in ast.walk(node))
-
-
-def _hides_state(node: ast.AST) -> bool:
-    """A construct by which a loop may go on after what looks like the same state: by what is on the interpreter's
-    stack (the iterator of a ``for`` around it, a context, an exception), or by where things lie in memory."""
-    if isinstance(node, (ast.For, ast.AsyncFor)):
-        return any(isinstance(part, ast.While) for part in ast.walk(node))
-    if isinstance(node, ast.Compare):
-        identity = any(isinstance(operator, (ast.Is, ast.IsNot)) for operator in node.ops)
-        none = any(isinstance(side, ast.Constant) and side.value is None for side in (node.left, *node.comparators))
-        return identity and not (none and len(node.ops) == 1)
-    if isinstance(node, ast.Attribute):
-        return node.attr in _HIDING_NAMES or node.attr.startswith("_")
-    if isinstance(node, ast.Name):
-        return node.id in _HIDING_NAMES or node.id.startswith("__")
-    if isinstance(node, ast.alias):
-        names = set(node.name.split(".")) - {"__future__"}
-        return bool(names & _HIDING_NAMES) or any(name.startswith("_") for name in names)
-    if isinstance(node, ast.Import):
-        return any(alias.name.split(".")[0] not in _OPEN_MODULES for alias in node.names)
-    if isinstance(node, ast.ImportFrom):
-        return (node.module or "").split(".")[0] not in _OPEN_MODULES
-    if isinstance(node, ast.FunctionDef):
-        return node.name.startswith("__") and node.name != "__init__"  # called by nobody in sight, as __del__ is
-    if isinstance(node, ast.Call):
-        return _makes_a_class(node)
-    return isinstance(node, _HIDING)
-
-
-def _makes_a_class(node: ast.Call) -> bool:
-    """A class, module or function that is made by a call: ``type(name, bases, names)``, ``type(thing)(...)``."""
-    if isinstance(node.func, ast.Call):
-        return isinstance(node.func.func, ast.Name) and node.func.func.id == "type"
-    plain = len(node.args) == 1 and not isinstance(node.args[0], ast.Starred)
-    return isinstance(node.func, ast.Name) and node.func.id == "type" and not plain
 
 
 def _quiet_decorator(node: ast.expr) -> bool:

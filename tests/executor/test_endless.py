@@ -97,7 +97,7 @@ HONEST = {
         def f(x):
             for _ in [1] * 2_000_000:
                 i = 0
-                while i < 3:
+                while i < 3.0:
                     i += 1
             return "end"
         """,
@@ -325,6 +325,8 @@ HONEST = {
             return "end"
         """,
 }
+LEFT_TO_THE_HOST = "an iterator around the loop"
+"""The watch by itself would err."""
 
 
 def source_of(text: str) -> str:
@@ -458,6 +460,9 @@ HIDING = {
     "a finalizer": "def f(x):\n    class A:\n        def __del__(self): x.pop()\n    while x: pass\n",
     "a class that is called into being": "def f(x):\n    while type('A', (), {'__len__': x})(): pass\n",
     "a thing of the type of a thing": "def f(x):\n    g = type(f)(x, {})\n    while g(): pass\n",
+    "what a star brings": "from functools import *\ndef f(x):\n    update_wrapper(f, x)\n    while x: pass\n",
+    "the builtins themselves": "def f(x):\n    while __builtins__['id'](x): pass\n",
+    "a class": "class A:\n    def f(self):\n        while self.x: pass\n",
     "code": "def f(x):\n    while compile(x, '', 'eval'): pass\n",
 }
 
@@ -465,6 +470,19 @@ HIDING = {
 @pytest.mark.parametrize("name", HIDING)
 def test_a_source_that_may_hide_state_is_not_watched(name: str) -> None:
     assert not look_at(HIDING[name]).watchable
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from math import *\nfrom typing import List\ndef f(x: List[int]) -> int:\n    while sqrt(x) > e: pass\n",
+        "import collections, re\ndef f(x):\n    while collections.deque(re.split('a', x)): pass\n",
+        "def f(x):\n    g = lambda y: [str(z).upper() for z in y]\n    while g(x): pass\n",
+        "def f(x):\n    while is_prime(x): pass\n",
+    ],
+)
+def test_a_source_of_ordinary_functions_is_watched(source: str) -> None:
+    assert look_at(source).watchable
 
 
 def test_a_comparison_with_none_hides_nothing() -> None:
@@ -560,7 +578,7 @@ signal.setitimer(signal.ITIMER_VIRTUAL, 0)  # as it ends, Python leaves signals 
 """
 
 
-@pytest.mark.parametrize("name", [*ENDLESS, *(name for name in HONEST if look_at(source_of(HONEST[name])).watchable)])
+@pytest.mark.parametrize("name", [*ENDLESS, *(name for name in HONEST if name != LEFT_TO_THE_HOST)])
 def test_the_watch_by_itself(name: str) -> None:
     """The same without a sandbox: with another interpreter on the path this is how it is tried there."""
     source = source_of((ENDLESS | HONEST)[name])
