@@ -47,9 +47,27 @@ def _count_equal(first: Any, second: Any) -> bool:
 
 
 def _sequence_equal(first: Any, second: Any) -> bool:
+    """As unittest does: what has no length or no index fails, and what has neither order nor index is no sequence."""
+    try:
+        lengths = len(first), len(second)
+    except TypeError:
+        return False
     if first == second:
         return True
-    return len(first) == len(second) and type(first) is not type(second) and all(map(operator.eq, first, second))
+    alike = all(_same_at(first, second, index) for index in range(min(lengths)))
+    if lengths[0] != lengths[1]:
+        # For its message unittest looks at the first item that the other lacks: a dict may not have it.
+        longer = first if lengths[0] > lengths[1] else second
+        _same_at(longer, longer, min(lengths))
+        return False
+    return alike and type(first) is not type(second)
+
+
+def _same_at(first: Any, second: Any, index: int) -> bool:
+    try:
+        return bool(first[index] == second[index])
+    except (TypeError, IndexError):
+        return False
 
 
 def _of_type(kind: type) -> Assertion:

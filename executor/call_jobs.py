@@ -173,5 +173,5 @@ def _outcome(frame: bytes, letter: str, cpu_s: float) -> Outcome:
 
 
 def _message(frame: bytes) -> str:
-    reply: Sequence[Any] = json.loads(frame)
+    reply: Sequence[Any] = json.loads(frame.decode("ascii"))
     return str(reply[2])[:500]

@@ -59,7 +59,8 @@ def _names(value: Any) -> set[str]:
 
 def _reply(frame: bytes) -> list[Any] | None:
     try:
-        reply = json.loads(frame)
+        # As text: bytes may be UTF-16, in which nothing that is looked for in them would be found.
+        reply = json.loads(frame.decode("ascii"))
     except (ValueError, RecursionError, MemoryError):
         return None
     if isinstance(reply, list) and len(reply) >= 2 and isinstance(reply[0], str):

@@ -215,7 +215,7 @@ class Scope:
         if name in _TYPES and name not in self.foreign:
             kind = _TYPES[name]
             return lambda evaluator: kind
-        if name in self.foreign or name in _KNOWN_NAMES or "*" in self.foreign:
+        if name == self.entry_point or name in self.foreign or name in _KNOWN_NAMES or "*" in self.foreign:
             raise NotLiftable(f"name {name}")
         return self._unbound(name)
 

@@ -42,7 +42,7 @@ class PlanBook:
         ]
         self._cpu_s = cpu_s
         self._defined = functools.lru_cache(maxsize=256)(defined_names)
-        self._verdicts: dict[tuple[int, tuple[bytes, ...]], str] = {}
+        self._verdicts: dict[tuple[int, tuple[tuple[bytes, str], ...]], str] = {}
         self._values: dict[bytes, Callable[[], Any]] = {}
 
     def order(self, test: int) -> tuple[int, tuple[str, ...], str]:
@@ -63,7 +63,8 @@ class PlanBook:
         """Judge one lifted test; the same answers give the same verdict without looking again."""
         if sum(answer.cpu_s for answer in answers) > self._cpu_s:
             return "T"
-        key = (test, tuple([answer.frame or b"!" + answer.letter.encode() for answer in answers]))
+        # Frame and letter apart: a frame is whatever a solution writes, and shall pass for no letter of another's.
+        key = (test, tuple([(answer.frame, answer.letter) for answer in answers]))
         letter = self._verdicts.get(key)
         if letter is None:
             plan = self.plans[test]

@@ -65,14 +65,19 @@ class Limits(Struct, frozen=True, kw_only=True):
         _check("wall_s", self.wall_s, 0.01, 7200)
         _check("memory_mb", self.memory_mb, 64, 1_048_576)
         _check("output_kb", self.output_kb, 1, 65_536)
+        whole = {"memory_mb": self.memory_mb, "output_kb": self.output_kb}
         if self.max_timeouts is not None:
             _check("max_timeouts", self.max_timeouts, 1, 1_000_000)
+            whole["max_timeouts"] = self.max_timeouts
+        for name, value in whole.items():
+            if not isinstance(value, int):
+                raise LimitsError(f"limit {name} is {value}: expected a whole number", name)
         _check("patience", self.patience, 0.001, 1.0)
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise LimitsError(f"limit {name} is {value}: expected a value from {low} to {high}", name)
+    if not (isinstance(value, (int, float)) and low <= value <= high):
+        raise LimitsError(f"limit {name} is {value!r}: expected a value from {low} to {high}", name)
 
 
 class CellJob(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -47,6 +48,9 @@ _LOUD_NAMES = frozenset(
     """.split()
 )
 """Names and attributes that reach for state, time or chance; ``random`` and those after it are NumPy's."""
+
+_BINDING_NAMES = frozenset("exec eval globals locals vars setattr __setattr__ __dict__ f_globals".split())
+"""Names and attributes by which a source may bind a name that it does not spell out."""
 
 
 class SolutionFacts(Struct, frozen=True):
@@ -212,26 +216,46 @@ def _quiet_decorator(node: ast.expr) -> bool:
 
 
 def defined_names(source: str) -> frozenset[str]:
-    """Names that a source binds at its top level by imports, functions, classes and assignments.
+    """Names that a source may bind at its top level, by whatever statement and however deep in ``if`` or ``try``.
 
-    ``*`` is among them where it imports names that the source does not spell out.
+    ``*`` is among them where it may bind names that it does not spell out, or is too large to be looked at.
     """
     tree = parse(source)
-    names: set[str] = set()
-    if tree is not None and any(
-        alias.name == "*" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
-    ):
-        names.add("*")
-    for node in [] if tree is None else tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-        else:
-            names |= {
-                part.id for part in ast.walk(node) if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)
-            }
+    if tree is None:
+        return frozenset({"*"})
+    names = set(_bound_names(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            names.update(node.names)
+        elif _binds_unseen(node):
+            names.add("*")
     return frozenset(names)
+
+
+def _bound_names(tree: ast.Module) -> Iterator[str]:
+    """Names bound in the scope of the module itself."""
+    todo: list[ast.AST] = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from ((alias.asname or alias.name).split(".")[0] for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load):
+                yield node.id
+        elif not isinstance(node, ast.Lambda):
+            captured = getattr(node, "name", None) or getattr(node, "rest", None)  # of a pattern
+            if isinstance(captured, str):
+                yield captured
+            todo.extend(ast.iter_child_nodes(node))
+
+
+def _binds_unseen(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return any(alias.name == "*" for alias in node.names)
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return name in _BINDING_NAMES
 
 
 def sendable(source: str) -> str:

@@ -122,6 +122,9 @@ class Sessions:
         except BoxDied as error:
             _log.warning("a box died under %d calls, they run one by one: %s", len(calls) - taken, error)
             for number in range(taken, len(calls)):
+                if budget.spent:
+                    yield from [Answer(letter=budget.letter, assumed=True, sure=False)] * (len(calls) - number)
+                    return
                 yield self._alone(solution, entry_point, calls[number], budget, cpu_s[number : number + 1])
 
     def _alone(self, solution: Source, entry_point: str, call: str, budget: Budget, cpu_s: Sequence[float]) -> Answer:

@@ -74,6 +74,7 @@ def evaluate(
     from coderm_tasks.cli.console import print_json
     from coderm_tasks.config import load_config
     from coderm_tasks.datasets import cli_dataset, load_problems
+    from coderm_tasks.errors import InputError
     from coderm_tasks.files import read_samples
     from coderm_tasks.places import cache_folder
 
@@ -91,6 +92,8 @@ def evaluate(
     chosen = livecodebench_flags.chosen_slice(
         dataset, livecodebench_path, livecodebench_release, livecodebench_from, livecodebench_to
     )
+    if samples.resolve() == output.resolve():
+        raise InputError(f"{output}: is both --samples and --output; expected different files; name another path")
     check_writable(output)
     problems = load_problems(name, chosen)
     given = read_samples(samples, {problem.task_id: problem for problem in problems}, ignore_unknown=chosen.is_part)

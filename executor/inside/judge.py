@@ -52,7 +52,7 @@ class _Session:
         if frame[:1] == STOPPED:
             self._stop(frame[1:].decode("ascii"))
         try:
-            reply = json.loads(frame[1:])
+            reply = json.loads(frame[1:].decode("ascii"))
             head, body = reply[0], reply[1]
             if head == "u":
                 self._stop("R" if body == "R" else "E")

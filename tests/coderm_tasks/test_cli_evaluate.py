@@ -109,6 +109,18 @@ def test_bad_input_is_one_line_with_exit_code_2_and_nothing_written(
     assert not output.exists()
 
 
+def test_labels_do_not_take_the_place_of_the_samples(
+    samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = samples.read_bytes()
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(samples)
+    for output in (samples, link):
+        assert run(samples, output) == 2
+        assert "is both --samples and --output" in capsys.readouterr().err
+    assert samples.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [

@@ -69,6 +69,8 @@ _RAW = {
     "an unfinished text": 'b\'["v","\'',
     "an empty frame": "b''",
     "NUL bytes": "bytes(1000)",
+    "UTF-16": "'[\"v\",2]'.encode('utf-16-le')",
+    "a range in UTF-32": "'[\"v\",{\"r\":[0,1000000,1]}]'.encode('utf-32-le')",
     "a lone surrogate": 'b\'["v","\\\\ud800"]\'',
     "the judge's call": 'b\'["call","f",{"t":[1]},{"d":[]}]\'',
 }

@@ -29,6 +29,11 @@ def raises(kind: str, argument: str) -> str:
     )
 
 
+def case(line: str) -> str:
+    """A test class of one line."""
+    return f"import unittest\nclass T(unittest.TestCase):\n    def test_it(self):\n        {line}\n"
+
+
 GENERATOR = "def f(n):\n    if n < 0:\n        raise ValueError\n    yield n\n"
 
 
@@ -123,12 +128,35 @@ COUNTER = "SEEN = [0]\ndef f():\n    SEEN[0] += 1\n    return SEEN[0]\n"
             "assert f(5) == 1\n",
             "P",
         ),
+        ("if True:\n    def f(x):\n        return x\n", "assert f is not None\nassert f(1) == 1\n", "P"),
+        ("f = lambda x: x\n#" + "y" * 250_000, "assert f is not None\nassert f(1) == 1\n", "P"),
+        ("exec('def f(x): return x')\n", "assert f is not None\nassert f(1) == 1\n", "P"),
+        ("def f(x):\n    return {1, 2}\n", case("self.assertSequenceEqual(f(1), [1, 2])"), "F"),
+        ("def f(x):\n    return 5\n", case("self.assertSequenceEqual(f(1), [1, 2])"), "F"),
+        ("def f(x):\n    return {'a': 1}\n", case("self.assertSequenceEqual(f(1), [1, 2])"), "E"),
+        ("def f(x):\n    return {0: 1, 1: 2}\n", case("self.assertSequenceEqual(f(1), [1, 2])"), "P"),
+        ("def f(x):\n    return {0: 9, 5: 2}\n", case("self.assertSequenceEqual(f(1), [1])"), "E"),
+        ("def f(x):\n    return 1, 2\n", case("self.assertSequenceEqual(f(1), [1, 2])"), "P"),
+        ("def f(x):\n    return [1, 2, 3]\n", case("self.assertSequenceEqual(f(1), [1, 2])"), "F"),
     ],
 )
 def test_both_ways_say_what_python_says(executor: LocalExecutor, solution: str, test: str, letter: str) -> None:
     matrix = run(executor, solution, test, test + "\nfor _ in ():\n    pass\n")
     assert matrix.rows() == [letter * 2]
     assert matrix.disagreements == ()
+
+
+@pytest.mark.parametrize(
+    "solution",
+    [
+        "if True:\n    def f(x):\n        return x\n    def helper(x):\n        return x\n",
+        "def f(x):\n    return x\nglobals()['help' + 'er'] = f\n",
+        "def f(x):\n    return x\nhelper = f\n#" + "y" * 250_000,
+    ],
+)
+def test_a_helper_is_found_wherever_the_solution_defines_it(executor: LocalExecutor, solution: str) -> None:
+    matrix = run(executor, solution, "assert helper(f(1)) == 1")
+    assert (matrix.rows(), matrix.shared.all()) == (["P"], True)
 
 
 def chain(first: str, step: str, levels: int) -> str:

@@ -141,9 +141,10 @@ def test_an_unknown_processor_has_no_sandbox(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("cpu_s", 0), ("cpu_s", float("nan")), ("wall_s", -1), ("memory_mb", 1), ("output_kb", 0), ("max_timeouts", 0)],
-)
-def test_a_limit_out_of_range_is_refused(name: str, value: float) -> None:
+    [("cpu_s", 0), ("cpu_s", float("nan")), ("wall_s", -1), ("memory_mb", 1), ("output_kb", 0), ("max_timeouts", 0),
+     ("memory_mb", 64.5), ("max_timeouts", 1.5), ("cpu_s", "1"), ("wall_s", None)],
+)  # fmt: skip
+def test_a_limit_out_of_range_is_refused(name: str, value: object) -> None:
     with pytest.raises(LimitsError, match=f"limit {name} is"):
         Limits(**{name: value})  # type: ignore[arg-type]
 

@@ -105,7 +105,34 @@ def test_any_text_has_a_key(source: str) -> None:
 def test_names_bound_at_the_top_level_are_found() -> None:
     source = "import a.b\nfrom c import d as e\nx, (y, z) = 1, (2, 3)\ndef f(): pass\nclass G: inner = 1\nfor i in []: j = 1\n"
     assert defined_names(source) == {"a", "e", "x", "y", "z", "f", "G", "i", "j", "inner"} - {"inner"}
-    assert "*" in defined_names("from math import *")
+    assert defined_names("from math import *") == {"*"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if True:\n    def name(x):\n        return x\n",
+        "try:\n    import name\nexcept ImportError:\n    name = None\n",
+        "for _ in (1,):\n    with open('x') as name:\n        pass\n",
+        "def f():\n    global name\n    name = 1\nf()\n",
+        "match 1:\n    case name:\n        pass\n",
+        "async def name(): pass\n",
+    ],
+)
+def test_names_are_found_however_deep_they_are_bound(source: str) -> None:
+    assert "name" in defined_names(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["exec('name = 1')\n", "globals()['na' + 'me'] = 1\n", "name = 1\n#" + "x" * 250_000, "(" * 150 + ")" * 150],
+)
+def test_a_source_that_does_not_show_its_names_may_bind_any(source: str) -> None:
+    assert "*" in defined_names(source)
+
+
+def test_names_of_inner_scopes_are_not_bound_at_the_top() -> None:
+    assert defined_names("def f(a):\n    b = a\n    return b\ng = lambda c: c\n") == {"f", "g"}
 
 
 def test_a_number_too_long_to_be_written_in_decimal_stops_nobody() -> None:

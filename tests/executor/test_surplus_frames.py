@@ -138,3 +138,22 @@ def f(x):
     assert first.value == 1
     assert second.verdict is not None
     assert second.verdict.value == "R"
+
+
+@pytest.mark.parametrize("letter", "PTRE")
+def test_a_frame_that_reads_like_a_letter_changes_no_other_solutions_verdict(letter: str) -> None:
+    forger = (
+        TALK
+        + f"""
+def f(x):
+    os.write(4, answer(b"!{letter}"))
+    time.sleep(0.01)
+    os._exit(0)
+"""
+    )
+    loop = "def f(x):\n    while True:\n        pass\n"
+    crash = "import os\ndef f(x):\n    os._exit(1)\n"
+    with open_executor(workers=1, limits=Limits(cpu_s=0.2)) as executor:
+        job = CellJob(job_id="job", entry_point="f", solutions=(forger, loop, crash), tests=("assert f(1) == 2",))
+        (matrix,) = executor.run([job])
+    assert matrix.rows() == ["E", "T", "E"]
