@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from executor.bwrap import seccomp_program
 from executor.errors import BoxDied
+from executor.guests import NOBODY, free_user
 from executor.inside.frames import HEAD, HEADER, pack
 from executor.inside.waiting import longest_s
 from executor.model import Limits
@@ -75,7 +76,7 @@ class Box:
         try:
             with seccomp_program("box").open("rb") as program:
                 self._process = subprocess.Popen(
-                    box_argv(self._plan, program.fileno()),
+                    box_argv(self._plan, program.fileno(), free_user() if self._plan.privileged else NOBODY),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors_write,

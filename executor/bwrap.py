@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from executor.errors import SandboxMissing
+from executor.guests import NOBODY
 from executor.policy import BoxPlan
 from executor.syscalls import ARCHITECTURES, program_name
 from executor.view import interpreter_view
@@ -63,7 +64,7 @@ def seccomp_program(kind: str) -> Path:
 
 def works(bwrap: str, *, privileged: bool) -> str:
     """Try the namespaces of a box with this bubblewrap; return an empty string, or what it complained about."""
-    user = [] if privileged else ["--unshare-user", "--uid", "65534", "--gid", "65534"]
+    user = [] if privileged else ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
     argv = [bwrap, *user, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--ro-bind", "/", "/", "--", "/bin/true"]
     try:
         tried = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)

@@ -89,7 +89,7 @@ def _seccomp() -> Check:
 def _user() -> Check:
     if os.geteuid() != 0:
         return Check(name="user", ok=True, detail=f"uid {os.geteuid()}, mapped to nobody in the box")
-    return Check(name="user", ok=True, detail="root here, nobody (65534) in the box")
+    return Check(name="user", ok=True, detail="root here, a user of its own without any rights in each box")
 
 
 def _memory() -> Check:

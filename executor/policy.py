@@ -7,9 +7,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from executor.guests import NOBODY
 from executor.view import View
 
-__all__ = ["GUEST_ID", "INSIDE", "BoxPlan", "box_argv"]
+__all__ = ["INSIDE", "BoxPlan", "box_argv"]
 
 INSIDE = "/box/inside"
 """Where :mod:`executor.inside` appears in the box."""
@@ -17,8 +18,6 @@ FILTER = "/box-filter.bpf"
 """Where the cell's seccomp program appears in the box."""
 PACKAGES = "/packages"
 """Where third-party packages that solutions may import appear in the box."""
-GUEST_ID = 65534
-"""User and group of everything in the box: nobody."""
 # Without -I, which would ignore PYTHONHASHSEED. The environment holds nothing of the host's, and the working folder is
 # not on the path.
 _BOOT = "import sys; sys.path[:1] = ['/box']; from inside.zygote import main; main(sys.argv[1:])"
@@ -43,12 +42,15 @@ class BoxPlan(Struct, frozen=True, kw_only=True):
     """File with the cell's seccomp program on the host."""
     privileged: bool
     """Started by a root that may make namespaces without a user namespace: the zygote then drops to a real
-    unprivileged user. Otherwise a user namespace maps the caller to nobody."""
+    unprivileged user (:mod:`executor.guests`). Otherwise a user namespace maps the caller to nobody."""
     environment: Mapping[str, str] = {}
 
 
-def box_argv(plan: BoxPlan, seccomp_fd: int) -> list[str]:
-    """Return the argument vector that starts one box. ``seccomp_fd`` holds the box's own seccomp program."""
+def box_argv(plan: BoxPlan, seccomp_fd: int, user: int = NOBODY) -> list[str]:
+    """Return the argument vector that starts one box.
+
+    ``seccomp_fd`` holds the box's own seccomp program. ``user``: whom a box that root starts runs as.
+    """
     return [
         plan.bwrap,
         *_namespaces(plan.privileged),
@@ -59,7 +61,7 @@ def box_argv(plan: BoxPlan, seccomp_fd: int) -> list[str]:
         *("--remount-ro", "/", "--chdir", "/"),
         *("--seccomp", str(seccomp_fd)),
         *("--", plan.view.python, "-s", "-S", "-B", "-X", "utf8", "-c", _BOOT),
-        *(FILTER, str(GUEST_ID), str(GUEST_ID), PACKAGES),
+        *(FILTER, str(user), str(NOBODY), PACKAGES),
     ]
 
 
@@ -68,7 +70,7 @@ def _namespaces(privileged: bool) -> list[str]:
     common += ["--hostname", "box"]
     if privileged:
         return common
-    return ["--unshare-user", "--uid", str(GUEST_ID), "--gid", str(GUEST_ID), *common]
+    return ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY), *common]
 
 
 def _capabilities(privileged: bool) -> list[str]:
