@@ -41,7 +41,8 @@ _QUIET_MODULES = frozenset(
 _DECORATORS = ("staticmethod", "classmethod", "property", "wraps")
 _LOUD_NAMES = frozenset(
     """
-    exec eval globals vars setattr delattr __setattr__ __delattr__ open input getcontext setrecursionlimit
+    exec eval globals vars getattr setattr delattr attrgetter methodcaller __setattr__ __delattr__ open input
+    getcontext setrecursionlimit
     __import__ __dict__
     __defaults__ __kwdefaults__ __globals__ __annotations__ __closure__ __code__ __wrapped__
     random seterr set_printoptions
@@ -49,6 +50,13 @@ _LOUD_NAMES = frozenset(
 )
 """Names and attributes that reach for state, time or chance; ``random`` and those after it are NumPy's."""
 
+_HARMLESS = frozenset(
+    """
+    __abs__ __add__ __class__ __contains__ __doc__ __eq__ __float__ __floordiv__ __ge__ __getitem__ __gt__ __hash__
+    __init__ __int__ __iter__ __le__ __len__ __lt__ __mod__ __mul__ __name__ __ne__ __neg__ __next__ __pow__ __radd__
+    __repr__ __reversed__ __rmul__ __round__ __str__ __sub__ __truediv__
+    """.split()
+)
 _BINDING_NAMES = frozenset("exec eval globals locals vars setattr __setattr__ __dict__ f_globals".split())
 """Names and attributes by which a source may bind a name that it does not spell out."""
 
@@ -189,11 +197,17 @@ def _loud(node: ast.AST) -> bool:
         parts = {*(node.module or "").split("."), *(alias.name for alias in node.names)}
         return (node.module or "").split(".")[0] not in _QUIET_MODULES or bool(parts & _LOUD_NAMES)
     if isinstance(node, ast.Attribute):
-        # Any store to an attribute may hang state on a function, class or module.
-        return not isinstance(node.ctx, ast.Load) or node.attr in _LOUD_NAMES
+        # Any store to an attribute may hang state on a function, class or module; a name of theirs that is not public
+        # may lead to state that they have.
+        return not isinstance(node.ctx, ast.Load) or node.attr in _LOUD_NAMES or _is_private(node)
     if isinstance(node, ast.Name):
         return node.id in _LOUD_NAMES or (node.id in _DECORATORS and not isinstance(node.ctx, ast.Load))
     return False
+
+
+def _is_private(node: ast.Attribute) -> bool:
+    own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+    return node.attr.startswith("_") and not own and node.attr not in _HARMLESS
 
 
 def _binds_as_defined(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> bool:

@@ -29,11 +29,17 @@ class _Stopped(BaseException):
     """The solution's process is gone, or cannot serve this test: no except clause of a test shall hide it."""
 
 
+class _Ended(Exception):
+    """The solution raised StopIteration. No test can expect this one."""
+
+
 class _Session:
     """The proxies' link to the solution."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, ends: bool) -> None:
+        """``ends``: the test itself asks for StopIteration."""
         self._link = link
+        self._ends = ends
         self.calls = 0
         self.letter: str | None = None
 
@@ -63,6 +69,9 @@ class _Session:
         except (ValueError, TypeError, KeyError, IndexError, RecursionError, ArithmeticError):
             self._stop("E")
         if head == "e":
+            if isinstance(value, StopIteration) and not self._ends:
+                # In the test's map() or filter() it would be the end of the data, and the rest never asserted.
+                raise _Ended from value
             raise value
         for mine, after in zip((args, kwargs), changed):
             _copy_back(mine, after)
@@ -135,7 +144,7 @@ def _namespace(task: dict[str, Any], session: _Session) -> dict[str, Any]:
 def serve(link: Link) -> None:
     """Role ``judge``. First request: JSON with test, entry point, context, further names of the solution."""
     task = json.loads(link.receive() or b"")
-    session = _Session(link)
+    session = _Session(link, ends="StopIteration" in task["test"] + task["context"])
     letter = run_test(task["test"], _namespace(task, session))
     if session.letter is not None:
         letter = session.letter

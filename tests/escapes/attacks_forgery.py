@@ -195,6 +195,13 @@ ATTACKS: tuple[Attack, ...] = (
     _in_body("raise KeyboardInterrupt", "raise KeyboardInterrupt", "E", _CASE),
     _in_body("raise GeneratorExit", "raise GeneratorExit", "E"),
     _in_body("raise StopIteration", "raise StopIteration", "E"),
+    _in_body("raise StopIteration in the test's map", "raise StopIteration", "E", "assert all(map(f, [1, 2, 3]))"),
+    _in_body("raise StopIteration in the test's filter", "raise StopIteration", "E", "assert not list(filter(f, [1]))"),
+    _in_body("raise StopIteration in the test's loop", "raise StopIteration", "E",
+             "for found in map(f, [1, 2]):\n    assert found == 5"),
+    _in_body("raise StopIteration where RuntimeError is expected", "raise StopIteration", "FE",
+             "import unittest\nclass T(unittest.TestCase):\n    def test_one(self):\n"
+             "        with self.assertRaises(RuntimeError):\n            f(1)\n"),
     _in_body("raise an exception with a false mro", "class E(Exception, type('AssertionError', (), {})):\n    pass\nraise E"),
     _in_body("raise an exception group", "raise BaseExceptionGroup('x', [KeyboardInterrupt()])", "E"),
     _forge("sys.exit(0) while loading", "import sys\nsys.exit(0)\n", "E"),

@@ -180,3 +180,12 @@ def test_a_test_that_grows_costs_its_cell_and_not_the_run(test: str) -> None:
         (matrix,) = executor.run([job])
     assert matrix.rows()[0][0] in "FETRI"
     assert matrix.rows()[0][1] == "P"
+
+
+def test_a_test_that_asks_for_the_end_of_data_gets_it(executor: LocalExecutor) -> None:
+    solution = "def f(x):\n    raise StopIteration\n"
+    matrix = run(
+        executor, solution, raises("StopIteration", "1"), raises("Exception", "1"), raises("RuntimeError", "1")
+    )
+    assert matrix.rows() == ["PPE"]
+    assert matrix.disagreements == ()
