@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import time
@@ -120,19 +121,48 @@ class Sessions:
                 taken += 1
                 yield answer
         except BoxDied as error:
-            _log.warning("a box died under %d calls, they run one by one: %s", len(calls) - taken, error)
-            for number in range(taken, len(calls)):
-                if budget.spent:
-                    yield from [Answer(letter=budget.letter, assumed=True, sure=False)] * (len(calls) - number)
-                    return
-                yield self._alone(solution, entry_point, calls[number], budget, cpu_s[number : number + 1])
+            _log.warning("a box died under %d calls, they run again: %s", len(calls) - taken, error)
+            again = self._one_by_one if solution.stateless else self._from_the_start
+            yield from again(solution, entry_point, calls, budget, cpu_s, taken)
 
-    def _alone(self, solution: Source, entry_point: str, call: str, budget: Budget, cpu_s: Sequence[float]) -> Answer:
+    def _one_by_one(
+        self,
+        solution: Source,
+        entry_point: str,
+        calls: Sequence[str],
+        budget: Budget,
+        cpu_s: Sequence[float],
+        taken: int,
+    ) -> Iterator[Answer]:
+        """Make the calls that lack answers, each in a process of its own: only the one that kills boxes has none."""
+        for number in range(taken, len(calls)):
+            if budget.spent:
+                yield from [Answer(letter=budget.letter, assumed=True, sure=False)] * (len(calls) - number)
+                return
+            one = slice(number, number + 1)
+            try:
+                yield next(self._stream(solution, entry_point, calls[one], budget, (), cpu_s[one]))
+            except BoxDied:
+                self._check_canary()
+                yield Answer(letter="R", sure=False)
+
+    def _from_the_start(
+        self,
+        solution: Source,
+        entry_point: str,
+        calls: Sequence[str],
+        budget: Budget,
+        cpu_s: Sequence[float],
+        taken: int,
+    ) -> Iterator[Answer]:
+        """Make all calls once more, of which those that have answers lead to the state for the others."""
         try:
-            return next(self._stream(solution, entry_point, [call], budget, (), cpu_s))
+            for answer in itertools.islice(self._stream(solution, entry_point, calls, budget, (), cpu_s), taken, None):
+                taken += 1
+                yield answer
         except BoxDied:
             self._check_canary()
-            return Answer(letter="R", sure=False)
+            yield from [Answer(letter="R", sure=False)] * (len(calls) - taken)
 
     def _stream(
         self,
