@@ -17,6 +17,7 @@ from executor.inside import wire
 from executor.model import CallJob, Limits, Outcome, Outputs, Verdict
 from executor.purity import look_at, sendable
 from executor.shards import AS_EXPECTED, CallShard, ShardReplies, Source
+from executor.weights import value_frame
 
 __all__ = ["CallPlan", "call_texts"]
 
@@ -43,7 +44,7 @@ class CallPlan:
         self._row_of = [first.setdefault(fact.key, len(first)) for fact in facts]
         self._texts = call_texts(job)
         self._expected = expected_frames(job)
-        parts = [text.encode("ascii") for text in (*self._texts, str(job.cpu_s), str(job.parts))]
+        parts = [text.encode("ascii") for text in (*self._texts, str(job.cpu_s), str(job.parts), str(job.outputs_mb))]
         digest = hashlib.sha256(b"\n".join((*parts, *self._expected))).digest()
         within = job.limits or limits
         if within.memory_mb > limits.memory_mb:
@@ -87,6 +88,7 @@ class CallPlan:
                     job.in_order,
                     job.parts,
                     self._expected,
+                    job.outputs_mb,
                 ),
             )
 
@@ -129,12 +131,7 @@ def expected_frames(job: CallJob) -> tuple[bytes, ...]:
     for number, value in enumerate(job.expected):
         if not wire.is_plain(value):
             raise TypeError(f"{job.job_id}: what is expected of call {number} is no plain data")
-    return tuple(_value_frame(value) for value in job.expected)
-
-
-def _value_frame(value: Any) -> bytes:
-    """The frame with which a solution's process answers where it returns ``value``."""
-    return wire.text_of(["v", wire.encode(value)]).encode("ascii")
+    return tuple(value_frame(value) for value in job.expected)
 
 
 class _Decoder:

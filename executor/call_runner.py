@@ -9,6 +9,7 @@ from executor.budget import Budget
 from executor.model import Limits
 from executor.sessions import Answer, Sessions
 from executor.shards import AS_EXPECTED, CallShard, ShardReplies, Source
+from executor.weights import weight_of
 
 __all__ = ["CallRunner"]
 
@@ -31,7 +32,7 @@ class CallRunner:
         """Make the calls of a shard."""
         rows, sure = [], []
         for solution in shard.solutions:
-            answers = list(self._answers(shard, solution))
+            answers = list(_within(shard, self._answers(shard, solution)))
             expected = shard.expected or (b"",) * len(answers)
             rows.append(tuple(_reply(answer, frame) for answer, frame in zip(answers, expected)))
             # Assumed answers follow from the row's own timeouts: the same calls would be assumed again.
@@ -65,6 +66,18 @@ class CallRunner:
             chunks=_chunks(shard, start, end) if shard.expected else (),
             cpu_s=shard.cpu_s[start:end],
         )
+
+
+def _within(shard: CallShard, answers: Iterator[Answer]) -> Iterator[Answer]:
+    """The answers, as far as there is room for them."""
+    room = shard.outputs_mb << 20
+    for number, answer in enumerate(answers):
+        if not shard.expected or answer.frame != shard.expected[number]:
+            room -= weight_of(answer.frame)
+        if room < 0:
+            yield from [Answer(letter="R")] * (len(shard.calls) - number)
+            return
+        yield answer
 
 
 def _spans(shard: CallShard, solution: Source) -> Iterator[tuple[int, int]]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 import signal
 from typing import Any
+
+import numpy as np
 
 from executor.box import Replies
 from executor.expressions import Raised, Stopped
@@ -15,6 +18,10 @@ __all__ = ["LETTERS", "end_letter", "load_failure", "reply_value", "verdict_of"]
 
 LETTERS = frozenset("PFERI")
 """Letters a judge may give."""
+_DEEPEST = 16 * wire.MAX_DEPTH
+"""Brackets of JSON within each other; a container takes a few."""
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_OPENING, _CLOSING = list(b"[{"), list(b"]}")
 _TIME_SIGNALS = frozenset({signal.SIGXCPU, signal.SIGVTALRM})
 """The kernel's limit of CPU time, and the end of a call that never would (:mod:`executor.inside.endless`)."""
 _RESOURCE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGXFSZ})
@@ -58,6 +65,8 @@ def _names(value: Any) -> set[str]:
 
 
 def _reply(frame: bytes) -> list[Any] | None:
+    if _is_too_deep(frame):
+        return None
     try:
         # As text: bytes may be UTF-16, in which nothing that is looked for in them would be found.
         reply = json.loads(frame.decode("ascii"))
@@ -66,6 +75,19 @@ def _reply(frame: bytes) -> list[Any] | None:
     if isinstance(reply, list) and len(reply) >= 2 and isinstance(reply[0], str):
         return reply
     return None
+
+
+def _is_too_deep(frame: bytes) -> bool:
+    """Tell whether a frame is nested deeper than any that is decoded.
+
+    The parser would stop at the limit of recursion; but where the program that we are part of has raised that, it
+    crashes.
+    """
+    if frame.count(b"[") + frame.count(b"{") <= _DEEPEST:
+        return False
+    text = np.frombuffer(_STRING.sub(b"", frame), dtype=np.uint8)
+    opened = np.isin(text, _OPENING).astype(np.int32) - np.isin(text, _CLOSING)
+    return int(opened.cumsum().max(initial=0)) > _DEEPEST
 
 
 def reply_value(frame: bytes) -> Any:

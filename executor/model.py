@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from executor.errors import LimitsError
 from executor.inside import wire
+from executor.weights import OUTPUTS_MB
 
 __all__ = [
     "Call",
@@ -141,12 +142,17 @@ class CallJob(Struct, frozen=True, kw_only=True):
     expected: tuple[Any, ...] = ()
     """What each call is expected to return, plain data. A solution is stopped after its first call that does anything
     else than return exactly that, types included; the outcomes of its later calls are NOT_RUN. Empty: none is."""
+    outputs_mb: int = OUTPUTS_MB
+    """MiB that one solution's answers may take together when they have been read, those left out that were expected.
+    The answer that goes beyond is RESOURCE, and so are those to all later calls."""
 
     def __post_init__(self) -> None:
         for name, given in (("cpu_s", self.cpu_s), ("expected", self.expected)):
             if given and len(given) != len(self.calls):
                 want = f"expected one per call, {len(self.calls)}"
                 raise ValueError(f"{self.job_id}: {len(given)} values of {name}: {want}")
+        if self.outputs_mb < 1:
+            raise ValueError(f"{self.job_id}: outputs_mb is {self.outputs_mb}: expected at least 1")
         if list(self.parts) != sorted(set(self.parts)) or any(not 0 < at < len(self.calls) for at in self.parts):
             raise ValueError(f"{self.job_id}: parts {self.parts}: expected ascending numbers of calls after the first")
 

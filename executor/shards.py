@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from executor.model import Limits
+from executor.weights import OUTPUTS_MB
 
 __all__ = ["AS_EXPECTED", "CallShard", "CellShard", "ShardCells", "ShardReplies", "Source"]
 
@@ -67,6 +68,7 @@ class CallShard(Struct, frozen=True, tag="calls"):
     parts: tuple[int, ...] = ()
     expected: tuple[bytes, ...] = ()
     """Frames of the answers that are expected: a solution is stopped after the first that is another."""
+    outputs_mb: int = OUTPUTS_MB
 
 
 class ShardReplies(Struct, frozen=True, tag="calls"):

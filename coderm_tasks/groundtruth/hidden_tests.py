@@ -30,6 +30,7 @@ from coderm_tasks.model import Problem
 from coderm_tasks.programs import module_of
 from coderm_tasks.programs.outputs import same_output
 from executor import Call, CallJob, Executor, Limits, Outcome
+from executor.weights import room_for
 
 __all__ = ["HIDDEN_TEST_LIMITS", "check_hidden_tests", "grade_by_hidden_tests", "same_value"]
 
@@ -157,6 +158,7 @@ def _job(item: Item, cases: Sequence[Case], limits: Limits) -> CallJob:
         calls=tuple(Call(case.args) for case in cases),
         limits=limits,
         in_order=problem.form == "method",
+        outputs_mb=room_for(case.expected for case in cases),
     )
 
 

@@ -17,6 +17,7 @@ from coderm_tasks.groundtruth.reasons import describe_stop
 from coderm_tasks.model import Problem
 from executor import Call, CallJob, Executor, Limits, Outcome, Outputs
 from executor.inside import wire
+from executor.weights import OUTPUTS_MB, room_for
 
 __all__ = ["Truth", "run_references"]
 
@@ -24,6 +25,8 @@ _TIME_FACTOR = 4.0
 """On each input a solution may take this many times the reference's CPU time, or the least limit if that is more (as
 in EvalPlus)."""
 _REFERENCE_CPU_S = 120.0
+_REFERENCE_MB = 1 << 20
+"""Its outputs are taken whatever room they need: it is the data set's own."""
 _FINGERPRINTED = "coderm_fingerprinted"
 
 
@@ -35,6 +38,8 @@ class Truth(Struct, frozen=True, kw_only=True):
     wants: tuple[oracle.Expected, ...]
     outputs: tuple[Any, ...]
     """The reference's own outputs, where each of them is right and whatever else is most likely wrong; else empty."""
+    room: int
+    """MiB for the outputs of a solution where the reference's are not carried."""
     base: int
     """Number of base inputs."""
     large: bool
@@ -51,9 +56,10 @@ class Truth(Struct, frozen=True, kw_only=True):
         """
         parts = (self.base,) if 0 < self.base < len(self.calls) else ()
         expected = self.outputs if strict else ()
+        room = OUTPUTS_MB if expected else room_for(self.outputs) if self.outputs else self.room
         return _call_job(
             self.problem, codes, self.calls, limits=self.limits, large=self.large, cpu_s=self.cpu_s, parts=parts,
-            expected=expected,
+            expected=expected, outputs_mb=room,
         )  # fmt: skip
 
     def place(self, index: int) -> str:
@@ -102,6 +108,7 @@ def _call_job(
     cpu_s: tuple[float, ...] = (),
     parts: tuple[int, ...] = (),
     expected: tuple[Any, ...] = (),
+    outputs_mb: int = _REFERENCE_MB,
 ) -> CallJob:
     """``large``: outputs too large to carry come back as fingerprints."""
     entry_point = problem.entry_point
@@ -120,6 +127,7 @@ def _call_job(
         in_order=True,
         parts=parts,
         expected=expected,
+        outputs_mb=outputs_mb,
     )
 
 
@@ -144,11 +152,13 @@ def _truth(problem: Problem, calls: tuple[Call, ...], outputs: Outputs, limits: 
             "and containers of them; such a problem cannot be graded, take it out of the data set file"
         )
     cpu_s = tuple(max(limits.cpu_s, _TIME_FACTOR * outcome.cpu_s) for outcome in outcomes)
+    carried = tuple(values) if _speaks_for_all(problem, values, wants) else ()
     return Truth(
         problem=problem,
         calls=calls,
         wants=wants,
-        outputs=tuple(values) if _speaks_for_all(problem, values, wants) else (),
+        outputs=carried,
+        room=0 if carried else room_for(values),
         base=cut,
         large=any(_is_fingerprint(want.value) for want in wants),
         limits=msgspec.structs.replace(limits, wall_s=max(limits.wall_s, 2 * max(cpu_s))),
