@@ -40,6 +40,16 @@ unittest.TestResult.wasSuccessful = lambda *_: True
 def f(x):
     return 0
 """
+_PATCH_PYTEST = """
+import contextlib, sys, types
+fake = types.ModuleType("pytest")
+fake.raises = lambda *_, **__: contextlib.nullcontext()
+fake.approx = lambda *_, **__: 0
+fake.fail = lambda *_, **__: None
+sys.modules["pytest"] = sys.modules["_pytest"] = fake
+def f(x):
+    return 0
+"""
 _PATCH_BUILTINS = """
 import builtins
 class Liar(type):
@@ -210,6 +220,8 @@ ATTACKS: tuple[Attack, ...] = (
     _forge("skip the test", _SKIP, NEVER_PASS, _CASE),
     _forge("patch unittest", _PATCH_UNITTEST, NEVER_PASS, _CASE),
     _forge("patch unittest where the test does not import it", _PATCH_UNITTEST, NEVER_PASS, _BARE_CASE),
+    _forge("patch pytest", _PATCH_PYTEST, NEVER_PASS, "import pytest\nwith pytest.raises(ValueError):\n    f(1)"),
+    _forge("patch pytest's approx", _PATCH_PYTEST, NEVER_PASS, "import pytest\nassert f(1) == pytest.approx(2)"),
     _forge("patch builtins", _PATCH_BUILTINS, NEVER_PASS, "assert all([f(1) == 2, isinstance(f(1), str)])"),
     _forge("patch json, marshal and pickle", _PATCH_JSON),
     _forge("patch the modules of the box", _PATCH_INSIDE),

@@ -6,11 +6,13 @@ import platform
 
 from msgspec import Struct
 
-__all__ = ["DENIED", "KERNEL", "LIFTED", "MARKED", "NEVER_PASS", "SHARED", "SPLIT", "TALK", "UNLIFTABLE", "Attack"]
+__all__ = ["DENIED", "FROM_TEST", "KERNEL", "LIFTED", "MARKED", "NEVER_PASS", "SHARED", "SPLIT", "TALK", "UNLIFTABLE", "Attack"]
 
 LIFTED, SPLIT, SHARED = "lifted", "split", "shared"
 MARKED = "marked"
 """The test as it stands reaches beyond the entry point's plain data: a PASS can be forged, and has to be marked shared."""
+FROM_TEST = "from the test"
+"""The attacker is the test, which a model has written as well; the solution it meets is honest."""
 UNLIFTABLE = "\nfor _ in ():\n    pass\n"
 """Appended to a test, keeps it from being lifted: it then runs as a program in the judge's box."""
 

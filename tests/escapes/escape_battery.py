@@ -8,7 +8,7 @@ import attacks_host
 import attacks_kernel
 import attacks_limits
 import attacks_protocol
-from escape_attack import Attack
+from escape_attack import DENIED, FROM_TEST, Attack
 
 __all__ = ["BATTERY", "CASES"]
 
@@ -20,5 +20,12 @@ BATTERY: tuple[Attack, ...] = (
     *attacks_protocol.ATTACKS,
     *attacks_host.ATTACKS,
 )
-CASES: tuple[tuple[Attack, str], ...] = tuple((attack, mode) for attack in BATTERY for mode in attack.modes)
-"""Every attack in every mode it is made in."""
+CASES: tuple[tuple[Attack, str], ...] = (
+    *((attack, mode) for attack in BATTERY for mode in attack.modes),
+    *(
+        (attack, FROM_TEST)
+        for attack in BATTERY
+        if attack.expected == DENIED and attack.kind in ("files", "network", "processes", "kernel")
+    ),
+)
+"""Every attack in every mode it is made in; those on the machine come from a test as well."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from escape_attack import MARKED, SHARED, SPLIT, UNLIFTABLE, Attack
+from escape_attack import FROM_TEST, MARKED, SHARED, SPLIT, UNLIFTABLE, Attack
 from msgspec import Struct
 
 from executor import Call, CallJob, CellJob, Limits, LocalExecutor, PassMatrix, SandboxError, open_executor
@@ -108,6 +108,10 @@ class ShootingRange:
             # A test that makes an object of the solution's own class cannot be served by a proxy.
             solution += "\nclass Marker:\n    pass\n"
             test = "marker = Marker()\n" + test + UNLIFTABLE
+        elif mode == FROM_TEST:
+            attack_of_the_test = solution.replace("def f(", "def attack(")
+            test = f"{attack_of_the_test}\nassert f(1) == 2\nassert attack(1) == 2{UNLIFTABLE}"
+            solution = "def f(x):\n    return x + 1\n"
         return solution, test
 
     @staticmethod
@@ -141,7 +145,7 @@ class ShootingRange:
     def _wrong_mode(mode: str, matrix: PassMatrix) -> Iterator[str]:
         if mode in (SHARED, MARKED) and not matrix.shared.all() and matrix.rows()[0] == "P":
             yield "a verdict from one process is not marked as shared"
-        if mode not in (SHARED, MARKED) and matrix.shared.any():
+        if mode not in (SHARED, MARKED, FROM_TEST) and matrix.shared.any():
             yield "it got itself a process shared with the test"
 
     @staticmethod

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -203,6 +204,9 @@ STATEMENTS = st.sampled_from(
 def executor() -> Iterator[LocalExecutor]:
     with open_executor(workers=2, limits=Limits(cpu_s=0.3, wall_s=3, memory_mb=256, output_kb=512)) as opened:
         yield opened
+        below = psutil.Process().children(recursive=True)
+        assert [process for process in below if process.status() == psutil.STATUS_ZOMBIE] == []
+        assert len(below) <= 20, "two workers, with two boxes of two processes each"
 
 
 @pytest.mark.timeout(1800)
