@@ -44,7 +44,8 @@ class CallPlan:
         self._row_of = [first.setdefault(fact.key, len(first)) for fact in facts]
         self._texts = call_texts(job)
         self._expected = expected_frames(job)
-        parts = [text.encode("ascii") for text in (*self._texts, str(job.cpu_s), str(job.parts), str(job.outputs_mb))]
+        asked = (str(job.cpu_s), str(job.parts), str(job.outputs_mb), str(job.short_first))
+        parts = [text.encode("ascii") for text in (*self._texts, *asked)]
         digest = hashlib.sha256(b"\n".join((*parts, *self._expected))).digest()
         within = job.limits or limits
         if within.memory_mb > limits.memory_mb:
@@ -89,6 +90,7 @@ class CallPlan:
                     job.parts,
                     self._expected,
                     job.outputs_mb,
+                    job.short_first,
                 ),
             )
 

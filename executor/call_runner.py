@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+import msgspec
+
 from executor.budget import Budget
-from executor.model import Limits
+from executor.model import Limits, Verdict
 from executor.sessions import Answer, Sessions
 from executor.shards import AS_EXPECTED, CallShard, ShardReplies, Source
 from executor.weights import weight_of
@@ -21,6 +23,9 @@ Reply = tuple[bytes, str, float]
 """Frame, letter, CPU seconds."""
 
 
+_NOT_MADE: Reply = (b"", Verdict.NOT_RUN.value, 0.0)
+
+
 class CallRunner:
     """Runs shards in the boxes of one worker."""
 
@@ -31,10 +36,11 @@ class CallRunner:
     def calls(self, shard: CallShard) -> ShardReplies:
         """Make the calls of a shard."""
         rows, sure = [], []
+        short = _short_first(shard) if shard.short_first else None
         for solution in shard.solutions:
-            answers = list(_within(shard, self._answers(shard, solution)))
-            expected = shard.expected or (b"",) * len(answers)
-            rows.append(tuple(_reply(answer, frame) for answer, frame in zip(answers, expected)))
+            order, asked = short if short and solution.stateless else (range(len(shard.calls)), shard)
+            answers = list(_within(asked, self._answers(asked, solution)))
+            rows.append(_row(asked, order, answers))
             # Assumed answers follow from the row's own timeouts: the same calls would be assumed again.
             sure.append(all(answer.sure or answer.assumed for answer in answers))
         return ShardReplies(tuple(rows), tuple(sure))
@@ -66,6 +72,30 @@ class CallRunner:
             chunks=_chunks(shard, start, end) if shard.expected else (),
             cpu_s=shard.cpu_s[start:end],
         )
+
+
+def _short_first(shard: CallShard) -> tuple[Sequence[int], CallShard]:
+    """The shard with its calls in another order, and where each of them stood."""
+    bounds = pairwise([0, *shard.parts, len(shard.calls)])
+    order = [index for part in bounds for index in sorted(range(*part), key=lambda index: len(shard.calls[index]))]
+    return order, msgspec.structs.replace(
+        shard,
+        calls=tuple(shard.calls[index] for index in order),
+        cpu_s=tuple(shard.cpu_s[index] for index in order) if shard.cpu_s else (),
+        expected=tuple(shard.expected[index] for index in order),
+    )
+
+
+def _row(shard: CallShard, order: Sequence[int], answers: Sequence[Answer]) -> tuple[Reply, ...]:
+    """Replies to the calls in their own order; without those at the end that were not made."""
+    expected = shard.expected or (b"",) * len(answers)
+    row: list[Reply] = [_NOT_MADE] * len(shard.calls)
+    for place, answer, frame in zip(order, answers, expected):
+        if not (shard.short_first and answer.assumed):
+            row[place] = _reply(answer, frame)
+    while row and row[-1] is _NOT_MADE:
+        row.pop()
+    return tuple(row)
 
 
 def _within(shard: CallShard, answers: Iterator[Answer]) -> Iterator[Answer]:

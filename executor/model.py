@@ -142,6 +142,9 @@ class CallJob(Struct, frozen=True, kw_only=True):
     expected: tuple[Any, ...] = ()
     """What each call is expected to return, plain data. A solution is stopped after its first call that does anything
     else than return exactly that, types included; the outcomes of its later calls are NOT_RUN. Empty: none is."""
+    short_first: bool = False
+    """With ``expected``: of a solution that keeps no state, make the calls with the shortest arguments first, part by
+    part. They cost least, and who is wrong is mostly wrong there. What is NOT_RUN then stands anywhere in the row."""
     outputs_mb: int = OUTPUTS_MB
     """MiB that one solution's answers may take together when they have been read, those left out that were expected.
     The answer that goes beyond is RESOURCE, and so are those to all later calls."""

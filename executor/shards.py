@@ -69,6 +69,7 @@ class CallShard(Struct, frozen=True, tag="calls"):
     expected: tuple[bytes, ...] = ()
     """Frames of the answers that are expected: a solution is stopped after the first that is another."""
     outputs_mb: int = OUTPUTS_MB
+    short_first: bool = False
 
 
 class ShardReplies(Struct, frozen=True, tag="calls"):

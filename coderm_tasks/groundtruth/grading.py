@@ -163,14 +163,19 @@ def _grade_items(
 
 
 def _grade_of(truth: Truth, outcomes: Sequence[Outcome]) -> Grade | None:
-    """Grade a solution by its first fault. None: it was stopped before all its outputs were known, without one."""
+    """Grade a solution by its first known fault. None: it was stopped before all its outputs were known, without one.
+
+    Of base inputs all are known before any of the others is.
+    """
+    unknown = False
     dataset, entry_point = truth.problem.dataset, truth.problem.entry_point
     same = truth.outputs or [_NOTHING] * len(outcomes)
     for index, (outcome, want) in enumerate(zip(outcomes, truth.wants, strict=True)):
         if outcome.value is same[index] and outcome.kind == "value":
             continue
         if outcome.verdict is Verdict.NOT_RUN and outcome.kind == "stopped":
-            return None
+            unknown = True
+            continue
         if outcome.kind != "value":
             fault = describe_stop(outcome)
         elif not oracle.accepts(dataset, entry_point, outcome.value, want):
@@ -178,4 +183,4 @@ def _grade_of(truth: Truth, outcomes: Sequence[Outcome]) -> Grade | None:
         else:
             continue
         return Grade(index >= truth.base, False, f"{truth.place(index)}: {fault}")
-    return Grade(True, True)
+    return None if unknown else Grade(True, True)

@@ -127,6 +127,7 @@ def _call_job(
         in_order=True,
         parts=parts,
         expected=expected,
+        short_first=bool(expected),
         outputs_mb=outputs_mb,
     )
 
