@@ -6,7 +6,19 @@ import platform
 
 from msgspec import Struct
 
-__all__ = ["DENIED", "FROM_TEST", "KERNEL", "LIFTED", "MARKED", "NEVER_PASS", "SHARED", "SPLIT", "TALK", "UNLIFTABLE", "Attack"]
+__all__ = [
+    "DENIED",
+    "FROM_TEST",
+    "KERNEL",
+    "LIFTED",
+    "MARKED",
+    "NEVER_PASS",
+    "SHARED",
+    "SPLIT",
+    "TALK",
+    "UNLIFTABLE",
+    "Attack",
+]
 
 LIFTED, SPLIT, SHARED = "lifted", "split", "shared"
 MARKED = "marked"

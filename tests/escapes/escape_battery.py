@@ -20,12 +20,16 @@ BATTERY: tuple[Attack, ...] = (
     *attacks_protocol.ATTACKS,
     *attacks_host.ATTACKS,
 )
+LENT_TO_TESTS = "import the harness and its packages"
+"""A judge lends tests a few words of pytest."""
 CASES: tuple[tuple[Attack, str], ...] = (
     *((attack, mode) for attack in BATTERY for mode in attack.modes),
     *(
         (attack, FROM_TEST)
         for attack in BATTERY
-        if attack.expected == DENIED and attack.kind in ("files", "network", "processes", "kernel")
+        if attack.expected == DENIED
+        and attack.kind in ("files", "network", "processes", "kernel")
+        and attack.name != LENT_TO_TESTS
     ),
 )
 """Every attack in every mode it is made in; those on the machine come from a test as well."""
