@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from executor.errors import CacheError
-from executor.model import Limits
+from executor.model import Limits, Verdict
 from executor.shards import AS_EXPECTED
 
 __all__ = ["CacheInfo", "ResultCache", "calls_key", "discard", "draw", "row_key", "solution_key", "test_key"]
@@ -35,7 +35,7 @@ _LARGEST_ROW = 1 << 22
 """Packed bytes of replies that are worth keeping; what is larger is run again."""
 
 _LETTERS = frozenset("PFETRI")
-_REPLY_LETTERS = _LETTERS | {"", AS_EXPECTED}
+_REPLY_LETTERS = _LETTERS | {"", AS_EXPECTED, Verdict.NOT_RUN.value}
 _MODES = frozenset("lsxva")
 
 Reply = tuple[bytes, str, float]

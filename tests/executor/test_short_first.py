@@ -59,10 +59,13 @@ def test_a_solution_that_keeps_state_is_asked_in_order(executor: Executor) -> No
     assert outcomes(executor, counts, parts=()) == [30, 0, 2, "-", "-", "-"]
 
 
-def test_the_cache_tells_the_orders_apart(tmp_path: Path) -> None:
+def test_the_cache_tells_the_orders_apart_and_knows_what_was_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = "def f(x):\n    return len(x) if len(x) != 2 else -1\n"
     with open_executor(workers=1, limits=LIMITS, cache=tmp_path) as first:
         found = [outcomes(first, source, short_first=short) for short in (True, False)]
+    monkeypatch.setattr("executor.crew._insist", None)  # nothing can be run
     with open_executor(workers=1, limits=LIMITS, cache=tmp_path) as again:
         assert [outcomes(again, source, short_first=short) for short in (True, False)] == found
     assert found[0] != found[1]
