@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -201,20 +202,21 @@ STATEMENTS = st.sampled_from(
 )  # fmt: skip
 
 
-def _zombies() -> Iterator[int]:
-    """Processes below this one that have ended, and that nobody has taken note of."""
-    for process in psutil.Process().children(recursive=True):
+def _below(worker: subprocess.Popen[bytes] | None) -> Iterator[tuple[int, str]]:
+    """Processes below a worker that runs: process id and status."""
+    assert worker is not None
+    for process in psutil.Process(worker.pid).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process.status() == psutil.STATUS_ZOMBIE:
-                yield process.pid
+            yield process.pid, process.status()
 
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[LocalExecutor]:
     with open_executor(workers=2, limits=Limits(cpu_s=0.3, wall_s=3, memory_mb=256, output_kb=512)) as opened:
         yield opened
-        assert len(psutil.Process().children(recursive=True)) <= 20, "two workers, with two boxes of two processes each"
-        assert list(_zombies()) == []
+        below = [process for worker in opened._crew._workers for process in _below(worker._process)]
+        assert 2 <= len(below) <= 10, "two workers' boxes: two each, of two processes and perhaps a child"
+        assert [process for process, status in below if status == psutil.STATUS_ZOMBIE] == []
 
 
 @pytest.mark.timeout(1800)
