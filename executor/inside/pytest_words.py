@@ -92,6 +92,8 @@ class approx:  # noqa: N801 - pytest's name
         return self._close(expected, actual)
 
     def _close(self, expected: Any, actual: Any) -> bool:
+        if type(expected) is bool:
+            return actual is expected  # 1 is close to no True
         if expected == actual:
             return True
         try:

@@ -45,8 +45,13 @@ def _children(pid: int) -> list[int]:
 
 def _inhabitants() -> list[int]:
     """Processes in the boxes of this process's workers, beside their zygotes."""
-    workers = [pid for pid in _children(os.getpid()) if b"executor.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    zygotes = [zygote for worker in workers for box in _children(worker) for zygote in _children(box)]
+    deadline = time.monotonic() + PATIENCE_S
+    zygotes: list[int] = []
+    while not zygotes and time.monotonic() < deadline:  # the kernel may leave children out while others come and go
+        workers = [
+            pid for pid in _children(os.getpid()) if b"executor.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        zygotes = [zygote for worker in workers for box in _children(worker) for zygote in _children(box)]
     assert zygotes, "a warm executor has boxes"
     return [child for zygote in zygotes for child in _children(zygote)]
 
