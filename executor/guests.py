@@ -12,8 +12,9 @@ from pathlib import Path
 __all__ = ["NOBODY", "free_user"]
 
 NOBODY = 65534
-_FAR = range(0x60000000, 0x61000000)
-"""Beyond the users of any distribution, directory service or container manager's default."""
+_FAR = range(2_100_000_000, 2_116_000_000)
+"""Beyond what systemd gives to containers (up to 1,879,048,191, its UIDS-GIDS.md) and what SSSD maps users of a
+directory to by default (up to 2,000,200,000, sssd-ldap(5)), and below 2**31, where programs err."""
 _NEAR = range(61184, 65520)
 """Where root is one of a container that has no more than 65,536 users: those that systemd gives to services for as long
 as they run (UIDS-GIDS.md of systemd)."""

@@ -154,6 +154,8 @@ class CallJob(Struct, frozen=True, kw_only=True):
             if given and len(given) != len(self.calls):
                 want = f"expected one per call, {len(self.calls)}"
                 raise ValueError(f"{self.job_id}: {len(given)} values of {name}: {want}")
+        if self.short_first and not self.expected:
+            raise ValueError(f"{self.job_id}: short_first without expected: expected both, or neither")
         if self.outputs_mb < 1:
             raise ValueError(f"{self.job_id}: outputs_mb is {self.outputs_mb}: expected at least 1")
         if list(self.parts) != sorted(set(self.parts)) or any(not 0 < at < len(self.calls) for at in self.parts):

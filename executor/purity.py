@@ -57,6 +57,7 @@ _HARMLESS = frozenset(
     __repr__ __reversed__ __rmul__ __round__ __str__ __sub__ __truediv__
     """.split()
 )
+"""Attributes that lead to no state although they are not public."""
 _BINDING_NAMES = frozenset("exec eval globals locals vars setattr __setattr__ __dict__ f_globals".split())
 """Names and attributes by which a source may bind a name that it does not spell out."""
 

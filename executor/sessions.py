@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -65,6 +65,21 @@ class _Task(Struct, frozen=True):
     limits: Limits
 
 
+class _Work(NamedTuple):
+    """Calls of one solution; what they are is said at :meth:`Sessions.stream`."""
+
+    solution: Source
+    entry_point: str
+    calls: Sequence[str]
+    budget: Budget
+    cpu_s: Sequence[float]
+
+    def only(self, number: int) -> _Work:
+        """The same with this call alone."""
+        one = slice(number, number + 1)
+        return self._replace(calls=self.calls[one], cpu_s=self.cpu_s[one])
+
+
 class Sessions:
     """Two boxes: one in which solutions run, one in which tests do. They cannot see each other.
 
@@ -115,64 +130,41 @@ class Sessions:
             chunks: numbers of calls to make at a time, ahead of the answers that are taken; then the rest at once.
             cpu_s: CPU seconds of each call; empty: those of the budget.
         """
+        work = _Work(solution, entry_point, calls, budget, cpu_s)
         taken = 0
         try:
-            for answer in self._stream(solution, entry_point, calls, budget, chunks, cpu_s):
+            for answer in self._stream(work, chunks):
                 taken += 1
                 yield answer
         except BoxDied as error:
             _log.warning("a box died under %d calls, they run again: %s", len(calls) - taken, error)
-            again = self._one_by_one if solution.stateless else self._from_the_start
-            yield from again(solution, entry_point, calls, budget, cpu_s, taken)
+            yield from (self._one_by_one if solution.stateless else self._from_the_start)(work, taken)
 
-    def _one_by_one(
-        self,
-        solution: Source,
-        entry_point: str,
-        calls: Sequence[str],
-        budget: Budget,
-        cpu_s: Sequence[float],
-        taken: int,
-    ) -> Iterator[Answer]:
+    def _one_by_one(self, work: _Work, taken: int) -> Iterator[Answer]:
         """Make the calls that lack answers, each in a process of its own: only the one that kills boxes has none."""
-        for number in range(taken, len(calls)):
-            if budget.spent:
-                yield from [Answer(letter=budget.letter, assumed=True, sure=False)] * (len(calls) - number)
+        for number in range(taken, len(work.calls)):
+            if work.budget.spent:
+                left = len(work.calls) - number
+                yield from [Answer(letter=work.budget.letter, assumed=True, sure=False)] * left
                 return
-            one = slice(number, number + 1)
             try:
-                yield next(self._stream(solution, entry_point, calls[one], budget, (), cpu_s[one]))
+                yield next(self._stream(work.only(number)))
             except BoxDied:
                 self._check_canary()
                 yield Answer(letter="R", sure=False)
 
-    def _from_the_start(
-        self,
-        solution: Source,
-        entry_point: str,
-        calls: Sequence[str],
-        budget: Budget,
-        cpu_s: Sequence[float],
-        taken: int,
-    ) -> Iterator[Answer]:
+    def _from_the_start(self, work: _Work, taken: int) -> Iterator[Answer]:
         """Make all calls once more, of which those that have answers lead to the state for the others."""
         try:
-            for answer in itertools.islice(self._stream(solution, entry_point, calls, budget, (), cpu_s), taken, None):
+            for answer in itertools.islice(self._stream(work), taken, None):
                 taken += 1
                 yield answer
         except BoxDied:
             self._check_canary()
-            yield from [Answer(letter="R", sure=False)] * (len(calls) - taken)
+            yield from [Answer(letter="R", sure=False)] * (len(work.calls) - taken)
 
-    def _stream(
-        self,
-        solution: Source,
-        entry_point: str,
-        calls: Sequence[str],
-        budget: Budget,
-        chunks: Iterable[int],
-        cpu_s: Sequence[float],
-    ) -> Iterator[Answer]:
+    def _stream(self, work: _Work, chunks: Iterable[int] = ()) -> Iterator[Answer]:
+        solution, entry_point, calls, budget, cpu_s = work
         self._loaded = None
         self._solutions.start()
         taken, sizes = 0, iter(chunks)

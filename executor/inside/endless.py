@@ -17,7 +17,6 @@ Nothing has to be believed: a solution that calls itself endless is one that tim
 from __future__ import annotations
 
 import dis
-import inspect
 import signal
 import types
 from typing import Any
@@ -40,6 +39,8 @@ _LARGEST_NUMBER = 4096
 """Bits."""
 _MADE_BY_A_PROGRAM = 1 << 9
 """Flag of classes that are no part of Python (``Py_TPFLAGS_HEAPTYPE``)."""
+_OPTIMIZED = 1
+"""Flag of code that keeps its variables on its own: functions (``CO_OPTIMIZED``)."""
 _JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
 
 
@@ -116,7 +117,7 @@ def _back_edges(code: types.CodeType) -> frozenset[int]:
     A jump back is one of a loop: sources with other kinds (``try``, ``with``, ``yield``) are not watched. That of a
     ``for`` loop leads to the instruction that asks its iterator, whose place in the data is out of sight.
     """
-    if not code.co_flags & inspect.CO_OPTIMIZED:
+    if not code.co_flags & _OPTIMIZED:
         return frozenset()  # a class in the making, whose names are no copy
     instructions = {one.offset: one for one in dis.get_instructions(code)}
     found = []

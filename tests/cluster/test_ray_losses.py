@@ -164,6 +164,15 @@ def test_work_under_which_workers_die_again_and_again_is_an_error_that_names_the
             thread.join()
 
 
+def run_until_it_works(executor: Executor, node: RayNode, right: Rows) -> None:
+    """Run the jobs again and again until a node that joined has a share of them."""
+    for _ in range(10):
+        if node.pids("executor.worker"):
+            break
+        assert rows_of(executor) == right
+    assert node.pids("executor.worker")
+
+
 def test_a_node_that_joins_gets_work_and_one_that_is_left_alone_does_all_of_it(
     fragile: RayCluster, right: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,11 +180,7 @@ def test_a_node_that_joins_gets_work_and_one_that_is_left_alone_does_all_of_it(
     with nodes(fragile, "early") as (early,), opened(fragile) as executor:
         assert rows_of(executor) == right
         with nodes_kept(fragile, "late") as late:
-            rounds = 0
-            while not late.pids("executor.worker") and rounds < 10:
-                assert rows_of(executor) == right
-                rounds += 1
-            assert late.pids("executor.worker")
+            run_until_it_works(executor, late, right)
             early.kill()
             assert rows_of(executor) == right
 
@@ -188,11 +193,7 @@ def test_a_run_goes_on_where_another_of_the_same_executor_found_a_node(
         outer = executor.run(jobs())
         found = [next(outer)]
         with nodes_kept(fragile, "latter") as latter:
-            rounds = 0
-            while not latter.pids("executor.worker") and rounds < 10:
-                assert rows_of(executor) == right
-                rounds += 1
-            assert latter.pids("executor.worker")
+            run_until_it_works(executor, latter, right)
             former.kill()
             found += outer
     assert {matrix.job_id: (matrix.rows(), matrix.stats.run) for matrix in found} == right

@@ -54,8 +54,8 @@ FULL, CONTAINER = "0 0 4294967295\n", "         0     100000      65536\n"
 def test_each_box_gets_another_user_who_is_nobody_else(uid_map: str) -> None:
     users = {free_user(uid_map) for _ in range(20)}
     assert len(users) > 15
-    mapped = 1 << 32 if uid_map is FULL else 65536
-    assert all(60_000 < user < mapped and user != NOBODY for user in users)
+    low, high = (2_000_200_000, 1 << 31) if uid_map is FULL else (60_000, 65536)
+    assert all(low < user < high and user != NOBODY for user in users)
 
 
 @pytest.mark.parametrize("uid_map", ["", "0 1000 1\n", "no map\n", "0 0 1\n1 100000 60000\n"])

@@ -59,6 +59,11 @@ def test_a_solution_that_keeps_state_is_asked_in_order(executor: Executor) -> No
     assert outcomes(executor, counts, parts=()) == [30, 0, 2, "-", "-", "-"]
 
 
+def test_without_expectations_there_is_no_such_order() -> None:
+    with pytest.raises(ValueError, match="job: short_first without expected: expected both, or neither"):
+        CallJob(job_id="job", entry_point="f", solutions=(), calls=(Call((1,)),), short_first=True)
+
+
 def test_the_cache_tells_the_orders_apart_and_knows_what_was_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
