@@ -439,11 +439,7 @@ def test_an_interrupted_run_keeps_its_answers_and_says_so(policy, tmp_path, numb
 
     policy.fault = hold
     words = sampling(policy, output, "--concurrency", "1")
-    # A suite that was started in the background of a script ignores SIGINT, and so would what it starts.
-    listens = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - one line, for one place
-    with subprocess.Popen(
-        command(words), env=environment(), stderr=subprocess.PIPE, text=True, preexec_fn=listens
-    ) as run:
+    with subprocess.Popen(command(words), env=environment(), stderr=subprocess.PIPE, text=True) as run:
         assert reached.wait(60)
         run.send_signal(number)
         release.set()
