@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from ray_cluster import RayCluster, cluster
 # A loaded machine is no failure: how long an example takes is nothing that a test asserts.
 settings.register_profile("coderm", deadline=None)
 settings.load_profile("coderm")
+# A suite that a script starts in its background ignores SIGINT, and so would all that it starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).resolve().parent
 
