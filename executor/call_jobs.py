@@ -21,8 +21,11 @@ from executor.weights import value_frame
 
 __all__ = ["CallPlan", "call_texts"]
 
-_SHARD = 2
-"""Distinct solutions per shard. Each may take seconds where it times out: few, to keep all workers busy to the end."""
+_SMALLEST_SHARD, _LARGEST_SHARD = 2, 8
+"""Distinct solutions per shard. A job's calls travel with each of its shards, which speaks for large ones; a solution
+that times out takes seconds, which speaks for small ones at the end, so that all workers are busy until then."""
+_ROUNDS = 4
+"""A shard is this part of the solutions that are left (guided self-scheduling, Polychronopoulos and Kuck 1987)."""
 _NOTEWORTHY_CPU_S = 0.05
 """Faster calls are recorded as taking no time, so that equal outcomes are one object."""
 
@@ -63,7 +66,7 @@ class CallPlan:
             for i, row in reversed(list(enumerate(self._row_of)))
         }
         todo = [row for row, outcomes in enumerate(self._outcomes) if outcomes is None]
-        self._rows = [todo[at : at + _SHARD] for at in range(0, len(todo), _SHARD)]
+        self._rows = list(_shards(todo))
         self._sources = sources
         self.open_shards = len(self._rows)
 
@@ -109,6 +112,13 @@ class CallPlan:
         """Spread the outcomes of distinct solutions over all."""
         table = [outcomes or () for outcomes in self._outcomes]
         return Outputs(self._job.job_id, tuple(table[row] for row in self._row_of))
+
+
+def _shards(rows: list[int]) -> Iterator[list[int]]:
+    while rows:
+        size = min(_LARGEST_SHARD, max(_SMALLEST_SHARD, len(rows) // _ROUNDS))
+        yield rows[:size]
+        rows = rows[size:]
 
 
 def call_texts(job: CallJob) -> tuple[str, ...]:

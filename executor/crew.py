@@ -28,7 +28,8 @@ _ATTEMPTS = 2
 
 
 class Worker:
-    """One worker process. Used by one thread. It starts with the first shard and stays warm until :meth:`close`."""
+    """One worker process. Used by one thread. It starts with the first shard, or with :meth:`warm`, and stays warm until
+    :meth:`close`."""
 
     def __init__(self, setup: Setup, homes: list[GroupHome]) -> None:
         self._setup = setup
@@ -54,6 +55,16 @@ class Worker:
         if frame is None:
             raise EOFError("the worker process ended")
         return frame
+
+    def warm(self) -> None:
+        """Start the process ahead of its first shard. Raises nothing: what fails here is tried again for the shard."""
+        if self.busy.acquire(blocking=False):
+            try:
+                self._started()
+            except (OSError, SandboxError) as error:
+                _log.debug("a worker process does not start yet: %s", error)
+            finally:
+                self.busy.release()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self.closed:
@@ -82,12 +93,18 @@ class Worker:
 
 
 class Crew:
-    """Workers, each driven by a thread. Processes start with the first shard and stay warm until :meth:`close`."""
+    """Workers, each driven by a thread. Processes start with the first shard, or with :meth:`warm`, and stay warm until
+    :meth:`close`."""
 
     def __init__(self, size: int, setup: Setup) -> None:
         homes = group_homes()
         remove_leftovers(homes)
         self._workers = [Worker(setup, homes) for _ in range(size)]
+
+    def warm(self) -> None:
+        """Have all processes and their boxes start now, while the caller does something else. Raises nothing."""
+        for worker in self._workers:
+            worker.warm()
 
     def map(self, tickets: Iterator[tuple[Any, Request | None]]) -> Iterator[tuple[Any, Response | None]]:
         """Serve ``(ticket, shard)`` pairs, yield ``(ticket, answer)`` in order of completion.

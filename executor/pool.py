@@ -123,6 +123,13 @@ class LocalExecutor(ShardExecutor):
         self.workers = workers or len(os.sched_getaffinity(0))
         super().__init__(Crew(self.workers, Setup(box_plan(), limits)), limits, cache)
 
+    def warm(self) -> None:
+        """Have the workers and their boxes start now, in the background.
+
+        Raises nothing: one that does not start is found by the job that needs it.
+        """
+        self._crew.warm()
+
 
 def open_executor(
     *,
@@ -131,6 +138,7 @@ def open_executor(
     cache: Path | None = None,
     engine: str = "local",
     ray_address: str | None = None,
+    warm: bool = False,
 ) -> ShardExecutor:
     """Check that boxes can be made, then return the engine.
 
@@ -140,6 +148,7 @@ def open_executor(
         cache: folder of the cache of results, on this machine; None keeps none.
         engine: ``local``, or ``ray`` for the nodes of a Ray cluster.
         ray_address: HOST:PORT of the cluster's head; None: the one that RAY_ADDRESS names or that runs here.
+        warm: start the workers now rather than with the first job: for whoever has other things to do until then.
 
     Raises:
         SandboxMissing: the sandbox cannot run on this machine, or on no node; the message names what mends it.
@@ -150,7 +159,10 @@ def open_executor(
     """
     _check_engine(engine)
     if engine == "local":
-        return LocalExecutor(workers=workers, limits=limits, cache=cache)
+        executor = LocalExecutor(workers=workers, limits=limits, cache=cache)
+        if warm:
+            executor.warm()
+        return executor
     from executor.ray_engine import RayExecutor
 
     return RayExecutor(address=ray_address or "auto", workers=workers, limits=limits, cache=cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -80,10 +80,11 @@ def look_at(source: str) -> SolutionFacts:
     if tree is None:
         return SolutionFacts(_digest("text", source), False)
     try:
-        stateless = not _keeps_state(tree)
-        watchable = stateless and "while" in source and is_watchable(tree)
+        nodes = list(ast.walk(tree))
+        stateless = not _keeps_state(tree, nodes)
+        watchable = stateless and "while" in source and is_watchable(nodes)
         if "__doc__" not in source:
-            drop_docstrings(tree)
+            drop_docstrings(nodes)
         return SolutionFacts(_digest("tree", "\n".join(_spelled(tree, []))), stateless, watchable)
     except RecursionError:
         return SolutionFacts(_digest("text", source), False)
@@ -126,9 +127,9 @@ def _spelled(part: object, words: list[str]) -> list[str]:
     return words
 
 
-def drop_docstrings(tree: ast.Module) -> None:
-    """Take the docstrings out of a tree, in place."""
-    for node in ast.walk(tree):
+def drop_docstrings(nodes: Iterable[ast.AST]) -> None:
+    """Take the docstrings out of a tree, in place. ``nodes``: all of its nodes."""
+    for node in nodes:
         if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.body:
             first = node.body[0]
             if (
@@ -139,8 +140,8 @@ def drop_docstrings(tree: ast.Module) -> None:
                 node.body[0:1] = [] if len(node.body) > 1 else [ast.Pass()]
 
 
-def _keeps_state(tree: ast.Module) -> bool:
-    return any(not _quiet_statement(node) for node in tree.body) or any(_loud(node) for node in ast.walk(tree))
+def _keeps_state(tree: ast.Module, nodes: list[ast.AST]) -> bool:
+    return any(not _quiet_statement(node) for node in tree.body) or any(_loud(node) for node in nodes)
 
 
 def _quiet_statement(node: ast.stmt) -> bool:

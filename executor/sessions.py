@@ -94,6 +94,11 @@ class Sessions:
         """Source, entry point and limits of the solution whose process is alive and may serve further tests."""
         self._exports: dict[str, Any] = {}
 
+    def warm(self) -> None:
+        """Start the box that all work needs. Raises nothing: one that fails is found by whoever needs it."""
+        with contextlib.suppress(BoxDied):
+            self._solutions.start()
+
     def close(self) -> None:
         """End both boxes. Idempotent."""
         self._solutions.close()

@@ -62,9 +62,11 @@ whose instances are out of sight."""
 _NEVER = (ast.Yield, ast.YieldFrom, ast.Await)
 
 
-def is_watchable(tree: ast.Module) -> bool:
-    """Tell whether a state that comes back at a ``while`` loop of this program shows that the loop never ends."""
-    nodes = list(ast.walk(tree))
+def is_watchable(nodes: list[ast.AST]) -> bool:
+    """Tell whether a state that comes back at a ``while`` loop of this program shows that the loop never ends.
+
+    ``nodes``: all of its tree.
+    """
     if not any(isinstance(node, ast.While) for node in nodes):
         return False
     unknown = set(_unknown(nodes))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from coderm_tasks.groundtruth import Labels
     from coderm_tasks.metrics import PassAtK
     from coderm_tasks.model import Problem
-    from executor import Limits
+    from executor import Executor, Limits
 
 __all__ = ["evaluate"]
 
@@ -95,9 +95,10 @@ def evaluate(
     if samples.resolve() == output.resolve():
         raise InputError(f"{output}: is both --samples and --output; expected different files; name another path")
     check_writable(output)
-    problems = load_problems(name, chosen)
-    given = read_samples(samples, {problem.task_id: problem for problem in problems}, ignore_unknown=chosen.is_part)
-    labels = _label(run, problems, given)
+    with _open(run) as executor:
+        problems = load_problems(name, chosen)
+        given = read_samples(samples, {problem.task_id: problem for problem in problems}, ignore_unknown=chosen.is_part)
+        labels = _label(executor, run, problems, given)
     with atomic_writer(output) as stream:
         stream.writelines(_line(record) for record in labels.records)
     _print_table(dataset, labels)
@@ -126,21 +127,25 @@ def _limits(cpu_limit: float | None) -> Limits | None:
     return msgspec.structs.replace(GROUND_TRUTH_LIMITS, cpu_s=cpu_limit, wall_s=wall)
 
 
-def _label(run: _Run, problems: Sequence[Problem], samples: Samples) -> Labels:
-    from coderm_tasks.cli.console import progress_bar
-    from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS, label_samples
+def _open(run: _Run) -> Executor:
+    from coderm_tasks.groundtruth import GROUND_TRUTH_LIMITS
     from executor import open_executor
 
-    with (
-        open_executor(
-            workers=run.workers,
-            limits=run.limits or GROUND_TRUTH_LIMITS,
-            cache=run.cache,
-            engine=run.engine,
-            ray_address=run.ray_address,
-        ) as executor,
-        progress_bar("grading samples", len(samples.order)) as advance,
-    ):
+    return open_executor(
+        workers=run.workers,
+        limits=run.limits or GROUND_TRUTH_LIMITS,
+        cache=run.cache,
+        engine=run.engine,
+        ray_address=run.ray_address,
+        warm=True,
+    )
+
+
+def _label(executor: Executor, run: _Run, problems: Sequence[Problem], samples: Samples) -> Labels:
+    from coderm_tasks.cli.console import progress_bar
+    from coderm_tasks.groundtruth import label_samples
+
+    with progress_bar("grading samples", len(samples.order)) as advance:
         return label_samples(
             executor,
             problems,

@@ -35,7 +35,7 @@ def canonical(program: str) -> str:
         return program
     try:
         if "__doc__" not in program:
-            drop_docstrings(tree)
+            drop_docstrings(ast.walk(tree))
         text = ast.unparse(tree)
         again = parse(text)
         # Unparsing has had bugs: it counts only where it means the same.

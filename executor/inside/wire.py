@@ -42,6 +42,8 @@ MAX_EQUAL_HASHES = 100
 
 _INT_LIMIT = 1 << 63
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+"""What stands for itself in JSON."""
 _LAZY: tuple[type, ...] = (
     type(iter([])),
     type(iter(())),
@@ -236,7 +238,7 @@ def decode(node: Any, depth: int = 0) -> Any:
     if kind is list:
         if depth > MAX_DEPTH + 2:
             raise WireError("nested too deeply")
-        return [decode(item, depth + 1) for item in node]
+        return [item if type(item) in _SCALARS else decode(item, depth + 1) for item in node]
     if kind is not dict:
         return node
     if len(node) != 1:
@@ -251,7 +253,7 @@ def decode(node: Any, depth: int = 0) -> Any:
 def _list(body: Any, depth: int) -> list[Any]:
     if type(body) is not list:
         raise WireError("a list was expected")
-    return [decode(item, depth) for item in body]
+    return [item if type(item) in _SCALARS else decode(item, depth) for item in body]
 
 
 def check_hashes(items: list[Any]) -> list[Any]:
