@@ -7,10 +7,11 @@ from itertools import pairwise
 
 import msgspec
 
+from executor.boxes import Boxes
 from executor.budget import Budget
 from executor.model import Limits, Verdict
-from executor.sessions import Answer, Sessions
 from executor.shards import AS_EXPECTED, CallShard, ShardReplies, Source
+from executor.streams import Answer, Streams
 from executor.weights import weight_of
 
 __all__ = ["CallRunner"]
@@ -29,8 +30,8 @@ _NOT_MADE: Reply = (b"", Verdict.NOT_RUN.value, 0.0)
 class CallRunner:
     """Runs shards in the boxes of one worker."""
 
-    def __init__(self, sessions: Sessions, limits: Limits) -> None:
-        self._sessions = sessions
+    def __init__(self, boxes: Boxes, limits: Limits) -> None:
+        self._streams = Streams(boxes)
         self._limits = limits
 
     def calls(self, shard: CallShard) -> ShardReplies:
@@ -64,7 +65,7 @@ class CallRunner:
         yield from [rest] * (len(shard.calls) - done)
 
     def _stream(self, shard: CallShard, solution: Source, budget: Budget, start: int, end: int) -> Iterator[Answer]:
-        return self._sessions.stream(
+        return self._streams.stream(
             solution,
             shard.entry_point,
             shard.calls[start:end],

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from executor.ballot import Ballot
+from executor.boxes import Boxes
 from executor.budget import Budget
 from executor.judging import PlanBook, is_heavy
 from executor.lift import Lifted, Program, Vacuous
 from executor.model import Limits
-from executor.sessions import Answer, Sessions
+from executor.programs import Programs
 from executor.shards import CellShard, ShardCells, Source
+from executor.streams import Answer, Streams
 
 __all__ = ["CellRunner"]
 
@@ -32,8 +34,8 @@ _CHUNK = 24
 class CellRunner:
     """Runs shards in the two boxes of one worker."""
 
-    def __init__(self, sessions: Sessions, limits: Limits) -> None:
-        self._sessions = sessions
+    def __init__(self, boxes: Boxes, limits: Limits) -> None:
+        self._streams, self._programs = Streams(boxes), Programs(boxes)
         self._limits = limits
         self._book = functools.lru_cache(maxsize=4)(PlanBook)
 
@@ -45,7 +47,7 @@ class CellRunner:
         for place, solution in enumerate(shard.solutions):
             wanted = shard.wanted[place]
             ballot = Ballot(shard.votes[place], sum(shard.weights[test] for test in wanted), floor)
-            row = _Row(self._sessions, self._limits, book, shard, solution, ballot).judge(wanted)
+            row = _Row(self._streams, self._programs, self._limits, book, shard, solution, ballot).judge(wanted)
             if floor is not None and not ballot.hopeless:
                 floor = max(floor, ballot.votes)
             letters.append("".join(row[test][0] for test in wanted))
@@ -65,7 +67,7 @@ class CellRunner:
         if not isinstance(plan, Lifted):
             return "-"
         slow = msgspec.structs.replace(solution, watchable=False)
-        letter, _ = self._sessions.judge(
+        letter, _ = self._programs.run(
             slow, shard.entry_point, shard.context, shard.tests[test], plan.program, Budget(self._limits), reuse=False
         )
         return letter
@@ -76,14 +78,16 @@ class _Row:
 
     def __init__(
         self,
-        sessions: Sessions,
+        streams: Streams,
+        programs: Programs,
         limits: Limits,
         book: PlanBook,
         shard: CellShard,
         solution: Source,
         ballot: Ballot,
     ) -> None:
-        self._sessions = sessions
+        self._streams = streams
+        self._programs = programs
         self._book = book
         self._shard = shard
         self._solution = solution
@@ -165,7 +169,7 @@ class _Row:
 
     def _stream(self, texts: Sequence[str]) -> Iterator[Answer]:
         # The same with and without pruning, so that no solution can tell, and behave otherwise.
-        return self._sessions.stream(
+        return self._streams.stream(
             self._solution, self._shard.entry_point, texts, self._budget, itertools.repeat(_CHUNK)
         )
 
@@ -174,7 +178,7 @@ class _Row:
             self._enter(test, self._budget.letter, "a", sure=False)
             return
         whole = not self._budget.shrunk
-        letter, shared = self._sessions.judge(
+        letter, shared = self._programs.run(
             self._solution, self._shard.entry_point, self._shard.context, self._shard.tests[test], program,
             self._budget, reuse=self._solution.stateless,
         )  # fmt: skip

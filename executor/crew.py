@@ -28,7 +28,7 @@ _ATTEMPTS = 2
 
 
 class Worker:
-    """One worker process. Used by one thread. It starts with the first shard, or with :meth:`warm`, and stays warm until
+    """One worker process, used by one thread. It starts with :meth:`warm` or its first shard and stays warm until
     :meth:`close`."""
 
     def __init__(self, setup: Setup, homes: list[GroupHome]) -> None:

@@ -11,7 +11,7 @@ from executor.classify import reply_value
 from executor.expressions import Raised, Stopped
 from executor.lift import Lifted, TestPlan, plan_test, verdict_letter
 from executor.purity import defined_names
-from executor.sessions import Answer
+from executor.streams import Answer
 
 __all__ = ["PlanBook", "is_heavy"]
 

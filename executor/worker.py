@@ -13,6 +13,7 @@ import sys
 import msgspec
 from msgspec import Struct
 
+from executor.boxes import Boxes
 from executor.call_runner import CallRunner
 from executor.cells import CellRunner
 from executor.child_process import follow_parent
@@ -20,7 +21,6 @@ from executor.errors import SandboxError
 from executor.inside.frames import pack, read_frame, write_all
 from executor.model import Limits
 from executor.policy import BoxPlan
-from executor.sessions import Sessions
 from executor.shards import CallShard, CellShard, ShardCells, ShardReplies
 
 __all__ = ["Failure", "Request", "Response", "Setup", "main"]
@@ -54,16 +54,16 @@ def main() -> None:
     setup = msgspec.msgpack.decode(first, type=Setup)
     follow_parent()
     _work_in_batches()
-    sessions = Sessions(setup.plan, setup.limits)
-    cells, calls = CellRunner(sessions, setup.limits), CallRunner(sessions, setup.limits)
+    boxes = Boxes(setup.plan, setup.limits)
+    cells, calls = CellRunner(boxes, setup.limits), CallRunner(boxes, setup.limits)
     try:
-        sessions.warm()
+        boxes.warm()
         while (frame := read_frame(0)) is not None:
             response = _serve(cells, calls, _REQUESTS.decode(frame))
-            sessions.rest()
+            boxes.rest()
             write_all(1, pack(msgspec.msgpack.encode(response)))
     finally:
-        sessions.close()
+        boxes.close()
 
 
 def _work_in_batches() -> None:

@@ -61,19 +61,19 @@ def test_cells_from_the_cache_are_audited_too(tmp_path: Path) -> None:
 
 def test_a_wrong_table_is_found_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a lifted verdict turned round, the audit must say so; the worker is run in this process for that."""
+    from executor.boxes import Boxes
     from executor.bwrap import box_plan
     from executor.cells import CellRunner
     from executor.jobs import CellPlan
-    from executor.sessions import Sessions
 
     monkeypatch.setattr(PlanBook, "verdict", lambda self, test, answers: "P")
-    sessions = Sessions(box_plan(), Limits())
+    boxes = Boxes(box_plan(), Limits())
     plan = CellPlan(job(1.0, (TESTS[0], "assert f(1) == 5"), (SAME, ADD)), Limits(), None)
     try:
         for number, shard in plan.shards():
-            plan.take(number, CellRunner(sessions, Limits()).cells(shard))
+            plan.take(number, CellRunner(boxes, Limits()).cells(shard))
     finally:
-        sessions.close()
+        boxes.close()
     matrix = plan.matrix(0.0)
     assert matrix.stats.disagreed == 3
     assert matrix.disagreements[0] == Disagreement(0, 0, Verdict.PASS, Verdict.FAIL)
