@@ -29,7 +29,7 @@ _MARGIN_SECONDS = 10.0
 _WALL_LIMITS = 2
 """As many as the zygote lets a child sleep for: it is the zygote that ends a child, and the box is dead only later."""
 _LARGEST_ANSWER = 1 << 28
-_ENDS = frozenset({"alive", "exit", "signal", "closed", "cpu", "wall", "flood", "garbled"})
+_ENDS = frozenset({"alive", "exit", "signal", "closed", "cpu", "slow", "wall", "flood", "garbled"})
 
 
 class _Header(Struct, frozen=True):
@@ -47,7 +47,7 @@ class Replies(Struct, frozen=True):
     cpu_s: tuple[float, ...]
     """CPU seconds per frame, measured from outside the child."""
     end: str
-    """``alive``, or how the child ended: ``exit``, ``signal``, ``closed``, ``cpu``, ``wall``, ``flood`` or
+    """``alive``, or how the child ended: ``exit``, ``signal``, ``closed``, ``cpu``, ``slow``, ``wall``, ``flood`` or
     ``garbled`` (see :mod:`executor.inside.zygote`)."""
     code: int
     """Exit status or signal number."""
@@ -99,11 +99,18 @@ class Box:
             raise self._death("the zygote did not greet") from error
 
     def start_child(
-        self, role: str, payload: bytes, expect: int, limits: Limits | None = None, cpu_s: Sequence[float] = ()
+        self,
+        role: str,
+        payload: bytes,
+        expect: int,
+        limits: Limits | None = None,
+        cpu_s: Sequence[float] = (),
+        most_cpu_s: float = 0.0,
     ) -> Replies:
         """Fork a child for ``role`` (ending the one before) and take ``expect`` frames from it.
 
-        ``cpu_s``: CPU seconds for each frame; empty: those of the limits.
+        ``cpu_s``: CPU seconds for each frame; empty: those of the limits. ``most_cpu_s``: CPU seconds for all frames
+        after the first together, then the child is ended as ``slow``; 0: as many as each has.
         """
         limits = limits or self._limits
         self._child_limits = limits
@@ -112,15 +119,19 @@ class Box:
             "expect": expect,
             "cpu_s": limits.cpu_s,
             "each": list(cpu_s),
+            "most": most_cpu_s,
             "wall_s": limits.wall_s,
             "memory_mb": limits.memory_mb,
             "limit": limits.output_kb * 1024,
         }
         return self._command(b"S", header, payload, expect, cpu_s)
 
-    def ask(self, payload: bytes, expect: int = 1, cpu_s: Sequence[float] = ()) -> Replies:
-        """Pass one frame to the child and take ``expect`` frames from it. ``cpu_s`` as in :meth:`start_child`."""
-        return self._command(b"C", {"expect": expect, "each": list(cpu_s)}, payload, expect, cpu_s)
+    def ask(self, payload: bytes, expect: int = 1, cpu_s: Sequence[float] = (), most_cpu_s: float = 0.0) -> Replies:
+        """Pass one frame to the child and take ``expect`` frames from it.
+
+        CPU seconds as in :meth:`start_child`, but that ``most_cpu_s`` is for all frames, the first among them.
+        """
+        return self._command(b"C", {"expect": expect, "each": list(cpu_s), "most": most_cpu_s}, payload, expect, cpu_s)
 
     def stop_child(self) -> None:
         """Kill the child, if there is one, and everything else it left in the box. Does not wait for that."""

@@ -30,11 +30,17 @@ class Boxes:
         it said of itself."""
 
     def start_solution(
-        self, role: str, payload: bytes, expect: int, limits: Limits, cpu_s: Sequence[float] = ()
+        self,
+        role: str,
+        payload: bytes,
+        expect: int,
+        limits: Limits,
+        cpu_s: Sequence[float] = (),
+        most_cpu_s: float = 0.0,
     ) -> Replies:
         """:meth:`Box.start_child` in the solutions' box."""
         self.loaded = None
-        return self.solutions.start_child(role, payload, expect, limits, cpu_s)
+        return self.solutions.start_child(role, payload, expect, limits, cpu_s, most_cpu_s)
 
     def warm(self) -> None:
         """Start the box that all work needs. Raises nothing: one that fails is found by whoever needs it."""

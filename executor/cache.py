@@ -27,7 +27,7 @@ from executor.shards import AS_EXPECTED
 
 __all__ = ["CacheInfo", "ResultCache", "calls_key", "discard", "draw", "row_key", "solution_key", "test_key"]
 
-_VERSION = 4
+_VERSION = 5
 """Raised whenever a verdict or an output may come out otherwise: part of every key, and of the file's name."""
 _TEST = 12
 _CELL = _TEST + 2

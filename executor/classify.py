@@ -32,7 +32,7 @@ def end_letter(replies: Replies) -> str:
 
     A SIGKILL that was not ours is the kernel's, short of memory. Everything else the child did to itself.
     """
-    if replies.end in ("cpu", "wall"):
+    if replies.end in ("cpu", "slow", "wall"):
         return "T"
     if replies.end == "flood":
         return "R"

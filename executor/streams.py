@@ -44,6 +44,7 @@ class _Work(NamedTuple):
     calls: Sequence[str]
     budget: Budget
     cpu_s: Sequence[float]
+    together: bool
 
     def only(self, number: int) -> _Work:
         """The same with this call alone."""
@@ -65,6 +66,8 @@ class Streams:
         budget: Budget,
         chunks: Iterable[int] = (),
         cpu_s: Sequence[float] = (),
+        *,
+        together: bool = False,
     ) -> Iterator[Answer]:
         """Make calls of one solution, in as few processes as they allow; yield one answer per call, in order.
 
@@ -75,8 +78,10 @@ class Streams:
             budget: limits the calls, and is told of those that do not come back.
             chunks: numbers of calls to make at a time, ahead of the answers that are taken; then the rest at once.
             cpu_s: CPU seconds of each call; empty: those of the budget.
+            together: the calls of a chunk have no more CPU time together than one has alone. Where it is used up the
+                answers end early, and the call that was being made is not blamed.
         """
-        work = _Work(solution, entry_point, calls, budget, cpu_s)
+        work = _Work(solution, entry_point, calls, budget, cpu_s, together)
         taken = 0
         try:
             for answer in self._stream(work, chunks):
@@ -110,14 +115,15 @@ class Streams:
             yield from [Answer(letter="R", sure=False)] * (len(work.calls) - taken)
 
     def _stream(self, work: _Work, chunks: Iterable[int] = ()) -> Iterator[Answer]:
-        solution, entry_point, calls, budget, cpu_s = work
+        solution, entry_point, calls, budget, cpu_s, together = work
         self._boxes.solutions.start()
         taken, sizes = 0, iter(chunks)
         while taken < len(calls):
             ahead = calls[taken : taken + next(sizes, len(calls))]
             payload = solution_task(solution, entry_point, ahead, budget.limits)
             each = [budget.limits.cpu_s, *cpu_s[taken : taken + len(ahead)]] if cpu_s else []
-            replies = self._boxes.start_solution("solution", payload, 1 + len(ahead), budget.limits, each)
+            most = budget.limits.cpu_s if together else 0.0
+            replies = self._boxes.start_solution("solution", payload, 1 + len(ahead), budget.limits, each, most)
             letter = load_failure(replies.frames[0])[0] if replies.frames else end_letter(replies)
             if letter:
                 yield from [Answer(letter=letter, loading=True)] * (len(calls) - taken)
@@ -130,8 +136,13 @@ class Streams:
                 if replies.end != "alive" or taken == len(calls):
                     break
                 ahead = calls[taken : taken + next(sizes, len(calls))]
-                replies = self._boxes.solutions.ask(calls_request(ahead), len(ahead), cpu_s[taken : taken + len(ahead)])
+                replies = self._boxes.solutions.ask(
+                    calls_request(ahead), len(ahead), cpu_s[taken : taken + len(ahead)],
+                    budget.limits.cpu_s if together else 0.0,
+                )  # fmt: skip
                 answers = [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames, replies.cpu_s)]
+            if replies.end == "slow":
+                return
             if replies.end != "alive":
                 letter = end_letter(replies)
                 budget.note(letter)

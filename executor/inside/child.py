@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -90,24 +91,38 @@ def _sweep() -> None:
 class _Clocks:
     """What the child may still take: for the frame that is due, and for the whole request."""
 
-    def __init__(self, child: Child, each: list[float]) -> None:
+    def __init__(self, child: Child, header: dict[str, Any]) -> None:
         self._child = child
-        self._each = each
+        self._each: list[float] = header["each"]
+        self._most: float = header["most"] or math.inf
         self.cpus: list[float] = []
         """CPU seconds of each frame so far."""
         child.cpu_mark = self._cpu_start = child.cpu()
+        self._together_from = math.inf if "role" in header else self._cpu_start
+        """Where the time of all frames together starts: that of a child which is new after its first, by which it is
+        loaded."""
         self._wall_mark = self._wall_start = time.monotonic()
 
-    def left(self) -> tuple[float, float]:
-        """Seconds of CPU time, and on the wall, where idle time counts and time that others held the processor not."""
+    def left(self) -> tuple[str, float]:
+        """Seconds until the child has to be ended, and how; with an empty word, that it is not time yet.
+
+        ``cpu``: by the CPU time of the frame that is due, ``slow``: by that of all frames together, ``wall``: by the
+        clock on the wall, where idle time counts and time that others held the processor not.
+        """
         child = self._child
         limit = self._each[len(self.cpus)] if self._each else child.cpu_limit
         cpu, now = child.cpu(), time.monotonic()
-        wall = min(
+        cpu_left = limit - (cpu - child.cpu_mark)
+        slow_left = self._most - (cpu - self._together_from)
+        wall_left = min(
             longest_s(child.wall_limit, cpu - child.cpu_mark) - (now - self._wall_mark),
             longest_s(_WALL_LIMITS * child.wall_limit, cpu - self._cpu_start) - (now - self._wall_start),
         )
-        return limit - (cpu - child.cpu_mark), wall
+        if cpu_left <= 0:
+            return "cpu", 0.0
+        if slow_left <= 0:
+            return "slow", 0.0
+        return "wall" if wall_left <= 0 else "", min(cpu_left, slow_left, wall_left)
 
     def note(self, frames_now: int) -> None:
         """Frames have come: those of one read share its time."""
@@ -116,18 +131,21 @@ class _Clocks:
             used = self._child.cpu()
             self.cpus += [(used - self._child.cpu_mark) / count] * count
             self._child.cpu_mark, self._wall_mark = used, time.monotonic()
+            if self._together_from == math.inf:
+                self._together_from = used
 
 
 def gather(child: Child, request: memoryview, answers: Relay, header: dict[str, Any]) -> dict[str, Any]:
     """Pass ``request``, a whole frame, to the child and take as many frames from it as the command asks for.
 
-    ``header``: the command's, with ``expect`` and ``each``, CPU seconds for each frame; empty: the child's limit for
-    all. Returns the header of the answer. The frames are in ``answers``, whole, one after the other from the start.
+    ``header``: the command's, with ``expect``, ``each`` (CPU seconds for each frame; empty: the child's limit for all)
+    and ``most`` (CPU seconds for all frames together; 0: no such limit). Returns the header of the answer. The frames
+    are in ``answers``, whole, one after the other from the start.
     """
     expect = header["expect"]
     sizes: list[int] = []
     taken = 0  # bytes of whole frames
-    clocks = _Clocks(child, header["each"])
+    clocks = _Clocks(child, header)
     poller = select.poll()
     poller.register(child.replies, select.POLLIN)
     poller.register(child.requests, select.POLLOUT)
@@ -135,11 +153,11 @@ def gather(child: Child, request: memoryview, answers: Relay, header: dict[str, 
     # An honest one has written nothing before it is asked.
     end, code = "garbled" if _readable(child.replies) and answers.take(child.replies, _READ) else "alive", 0
     while len(sizes) < expect and end == "alive":
-        cpu_left, wall_left = clocks.left()
-        if cpu_left <= 0 or wall_left <= 0:
-            end = "cpu" if cpu_left <= 0 else "wall"
+        over, left = clocks.left()
+        if over:
+            end = over
             break
-        events = dict(poller.poll(max(1, int(1000 * min(cpu_left, wall_left)))))
+        events = dict(poller.poll(max(1, int(1000 * left))))
         if events.get(0, 0) & (select.POLLHUP | select.POLLERR):
             # The kernel's parent-death signal does not reach us: the parent is another user, without capabilities.
             # Everything else in the box dies with process 1.

@@ -13,7 +13,8 @@ An answer is a JSON header ``{"end", "code", "cpu", "sizes"}`` and the child's f
 The answer of a child that ended lacks at least one frame: a child that wrote more than it was asked for has, by that,
 not answered what was asked last.
 
-``end``: ``alive``, ``exit``, ``signal``, ``closed`` (it lives, but closed its pipe), ``cpu``, ``wall``, ``flood``,
+``end``: ``alive``, ``exit``, ``signal``, ``closed`` (it lives, but closed its pipe), ``cpu``, ``slow`` (each frame came
+in time, but not all of them in the time that they had together), ``wall``, ``flood``,
 ``garbled`` (it wrote what it was not asked for), or ``astray`` (there was no child to ask).
 """
 

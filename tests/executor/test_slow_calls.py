@@ -1,0 +1,129 @@
+"""A lifted test has the time of a test, not of each of its calls, and gets the verdict that it gets as a program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from one_box import ask, load, opened_box
+
+from executor import CellJob, Executor, Limits, PassMatrix, open_executor
+
+LIMIT_S = 0.5
+LIMITS = Limits(cpu_s=LIMIT_S, wall_s=10.0, max_timeouts=None, patience=1.0)
+AS_A_PROGRAM = "\nfor _ in ():\n    pass\n"
+SLOW = """
+def f(x):
+    count = 0
+    while count < {} * 10 ** 6:
+        count += 1
+    return {}
+"""
+"""Some 20 ms for each million on a fast machine, 100 on a slow one."""
+STATEFUL = "SEEN = []\n"
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    with open_executor(workers=1, limits=LIMITS) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def slow() -> str:
+    """The body of a function that takes about a third of the limit."""
+    count, began = 0, time.process_time()
+    while count < 10**6:
+        count += 1
+    each = time.process_time() - began
+    return SLOW.replace("{}", f"{LIMIT_S / 3 / each:.3f}", 1).replace("10 ** 6:", "10 ** 6 and x >= 0:")
+
+
+def run(executor: Executor, source: str, *tests: str) -> PassMatrix:
+    job = CellJob(job_id="job", entry_point="f", solutions=(source,), tests=tests)
+    (matrix,) = executor.run([job])
+    return matrix
+
+
+def asserts(*numbers: int) -> str:
+    return "\n".join(f"assert f({number}) == {number}" for number in numbers)
+
+
+def both(executor: Executor, source: str, test: str) -> str:
+    """Letters of a test as it is lifted, and as a program."""
+    matrix = run(executor, source, test, test + AS_A_PROGRAM)
+    assert matrix.stats.lifted == 1
+    return matrix.rows()[0]
+
+
+@pytest.mark.parametrize("start", ["", STATEFUL])
+def test_calls_that_take_too_long_together_are_a_timeout(executor: Executor, slow: str, start: str) -> None:
+    assert both(executor, start + slow.replace("{}", "x"), asserts(*range(12))) == "TT"
+
+
+@pytest.mark.parametrize("start", ["", STATEFUL])
+def test_a_test_that_fails_before_its_time_is_used_up_fails(executor: Executor, slow: str, start: str) -> None:
+    assert both(executor, start + slow.replace("{}", "x if x else 1"), asserts(*range(12))) == "FF"
+
+
+def test_methods_after_a_failure_have_what_is_left(executor: Executor, slow: str) -> None:
+    """Of the first method only one call is made, so there is time for the second."""
+    lines = "\n        ".join(f"self.assertEqual(f({number}), {number})" for number in range(12))
+    test = f"""
+import unittest
+
+class TestF(unittest.TestCase):
+    def test_a(self):
+        {lines}
+
+    def test_b(self):
+        self.assertEqual(f(-1), -1)
+"""
+    assert both(executor, slow.replace("{}", "x if x else 1"), test) == "FF"
+    assert both(executor, slow.replace("{}", "x"), test) == "TT"
+
+
+def test_tests_that_get_by_on_their_time_pass_however_long_all_of_them_take(executor: Executor, slow: str) -> None:
+    tests = [asserts(number) for number in range(8)]
+    assert run(executor, slow.replace("{}", "x"), *tests).rows() == ["PPPPPPPP"]
+
+
+def test_a_verdict_does_not_wait_for_calls_that_change_nothing(executor: Executor, slow: str) -> None:
+    began = time.monotonic()
+    assert run(executor, slow.replace("{}", "x"), asserts(*range(100))).rows() == ["T"]
+    assert time.monotonic() - began < 20 * LIMIT_S  # 33 of them, if all calls were made
+
+
+def test_tests_that_take_too_long_count_as_timeouts(slow: str) -> None:
+    limits = Limits(cpu_s=LIMIT_S, wall_s=10.0, max_timeouts=2, patience=1.0)
+    tests = [asserts(*range(12 * number, 12 * number + 12)) for number in range(5)]
+    with open_executor(workers=1, limits=limits) as executor:
+        matrix = run(executor, slow.replace("{}", "x"), *tests)
+    assert matrix.rows() == ["TTTTT"]
+    assert matrix.stats.assumed == 3
+
+
+def test_an_answer_too_heavy_for_the_host_is_not_read_there_on_demand_either(executor: Executor, slow: str) -> None:
+    heavy = slow.replace("{}", "'y' * 100_000 if x == 11 else x if x else 1")
+    lines = "\n".join(f"assert f({number}) is not None" for number in (11, *range(11)))
+    matrix = run(executor, heavy, lines)
+    assert matrix.rows() == ["T"]
+    assert (matrix.stats.lifted, matrix.stats.split) == (0, 1)
+
+
+def test_a_box_ends_a_child_whose_answers_come_in_time_and_too_late_together(slow: str) -> None:
+    with opened_box(LIMITS) as box:
+        replies = load(box, slow.replace("{}", "x"), *range(8), most_cpu_s=LIMIT_S)
+        assert replies.end == "slow"
+        assert 1 <= len(replies.frames) < 9
+        replies = load(box, slow.replace("{}", "x"), -1)
+        assert replies.end == "alive"
+        assert ask(box, -2, -3, most_cpu_s=LIMIT_S).end == "alive"
+        assert ask(box, *range(8), most_cpu_s=LIMIT_S).end == "slow"
+
+
+def test_a_call_that_takes_all_of_its_own_time_is_to_blame_for_that() -> None:
+    with opened_box(LIMITS) as box:
+        replies = load(box, "def f(x):\n    while x:\n        pass\n", 0, 1, most_cpu_s=LIMIT_S)
+        assert (replies.end, len(replies.frames)) == ("cpu", 2)
