@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "escapes")]
 
 from escape_attack import Attack  # noqa: E402 - found only through the line above
 from escape_battery import BATTERY, CASES  # noqa: E402
-from escape_range import LIMITS, Report, open_range  # noqa: E402
+from escape_range import LATE_S, LIMITS, Report, open_range  # noqa: E402
 
 _HEAD = """# The attacks and what came of them
 
@@ -29,6 +29,9 @@ P: the solution returned 2; where the attack is one that must be denied, it does
 not. `!`: no verdict. Modes: the test lifted into calls, the test as a program in a box of its own (split), test and
 solution in one process (shared); marked: the test as it stands reaches beyond plain data, a PASS can be forged and has
 to be marked so; and from the test: the test attacks, and the solution it meets is honest.
+
+A verdict has to come within the limit and {late} s: the CPU limit, or the one on the wall for attacks that wait. The
+slowest took {computing:.2f} s, and {waiting:.2f} s of those that wait.
 
 | kind | attack | mode | expected | got | notes |
 |---|---|---|---|---|---|
@@ -58,6 +61,9 @@ def main() -> int:
     missed = sum(_missed(attack, report) for attack, _, report in done)
     text = _HEAD.format(
         count=len(BATTERY), cases=len(CASES), machine=platform.machine(), python=platform.python_version(),
+        late=LATE_S,
+        computing=max(report.seconds for attack, _, report in done if report and not attack.sleeps),
+        waiting=max(report.seconds for attack, _, report in done if report and attack.sleeps),
         limits=f"CPU limit {LIMITS.cpu_s} s, wall limit {LIMITS.wall_s} s, {LIMITS.memory_mb} MiB", missed=missed,
     ) + "".join(_row(*item) for item in done)  # fmt: skip
     if printed:

@@ -10,16 +10,24 @@ ALL = (LIFTED, SPLIT, SHARED)
 
 
 def _attack(
-    kind: str, name: str, expected: str, source: str, modes: tuple[str, ...] = (LIFTED, SPLIT), test: str = ""
+    kind: str,
+    name: str,
+    expected: str,
+    source: str,
+    modes: tuple[str, ...] = (LIFTED, SPLIT),
+    test: str = "assert f(1) == 2",
+    *,
+    sleeps: bool = False,
 ) -> Attack:
-    return Attack(
-        name=name, kind=kind, solution=source, expected=expected, modes=modes, test=test or "assert f(1) == 2"
-    )
+    return Attack(name=name, kind=kind, solution=source, expected=expected, modes=modes, test=test, sleeps=sleeps)
 
 
-def _body(kind: str, name: str, expected: str, body: str, modes: tuple[str, ...] = (LIFTED, SPLIT)) -> Attack:
+def _body(
+    kind: str, name: str, expected: str, body: str, modes: tuple[str, ...] = (LIFTED, SPLIT), *, sleeps: bool = False
+) -> Attack:
     lines = "".join(f"    {line}\n" for line in body.strip("\n").splitlines())
-    return _attack(kind, name, expected, f"import os, sys, time, threading\ndef f(x):\n{lines}", modes)
+    source = f"import os, sys, time, threading\ndef f(x):\n{lines}"
+    return _attack(kind, name, expected, source, modes, sleeps=sleeps)
 
 
 _FORKS = """
@@ -163,10 +171,10 @@ _TIME = (
     _body("time", "a loop inside C", "T", "return sum(range(10 ** 10))"),
     _body("time", "one long operation", "T", "return 3 ** (10 ** 9) % 7"),
     _body("time", "a catastrophic regex", "T", "import re\nreturn re.match(r'(a+)+$', 'a' * 64 + 'b')"),
-    _body("time", "sleep", "T", "time.sleep(600)", ALL),
-    _body("time", "a deadlock", "T", "lock = threading.Lock()\nlock.acquire()\nlock.acquire()"),
-    _body("time", "wait for a signal", "T", "import signal\nsignal.pause()"),
-    _body("time", "read from a pipe nobody writes", "T", "os.read(os.pipe()[0], 1)"),
+    _body("time", "sleep", "T", "time.sleep(600)", ALL, sleeps=True),
+    _body("time", "a deadlock", "T", "lock = threading.Lock()\nlock.acquire()\nlock.acquire()", sleeps=True),
+    _body("time", "wait for a signal", "T", "import signal\nsignal.pause()", sleeps=True),
+    _body("time", "read from a pipe nobody writes", "T", "os.read(os.pipe()[0], 1)", sleeps=True),
     _body("time", "threads burn while main sleeps", "T", _THREAD_BURN),
     _body("time", "clocks replaced", "T", _CLOCKS),
     _body("time", "hang in __del__", "T", _DEL),
@@ -174,7 +182,7 @@ _TIME = (
     _body("time", "a truth value that hangs", NEVER_PASS, _BOOL_TRAP),
     _body("time", "an error message that hangs", NEVER_PASS, _MESSAGE_TRAP),
     _attack("time", "hang while loading", "T", "while True:\n    pass\ndef f(x):\n    return 2\n", ALL),
-    _attack("time", "sleep while loading", "T", "import time\ntime.sleep(600)\ndef f(x):\n    return 2\n"),
+    _attack("time", "sleep while loading", "T", "import time\ntime.sleep(600)\ndef f(x):\n    return 2\n", sleeps=True),
     _attack("time", "hang at exit", DENIED,
             "import atexit\natexit.register(lambda: [0 for _ in iter(int, 1)])\ndef f(x):\n    return 2\n", ALL),
     _attack("time", "burn a little on every call", "T",

@@ -49,6 +49,8 @@ class Attack(Struct, frozen=True, kw_only=True):
     before_solution: str = ""
     """A cell that runs first in the same boxes: somebody else's solution, and the test it meets."""
     before_test: str = ""
+    sleeps: bool = False
+    """It waits more than it computes: its limit is the one on the wall."""
     machine: str = ""
     """Processor it is written for; empty for any."""
 
