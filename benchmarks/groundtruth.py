@@ -1,11 +1,12 @@
 """Our ground truth beside EvalPlus's: do the verdicts agree, and how long does each take?
 
-    python benchmarks/groundtruth.py parity --data ../shared/data [--cpu-limit 0.43] [--markdown docs/parity.md]
+    python benchmarks/groundtruth.py parity --data ../shared/data [--cpu-limit 1 0.36] [--markdown docs/parity.md]
     python benchmarks/groundtruth.py speed --data ../shared/data [--policy NAME] [--samples 20] [--json F]
 
 ``parity`` grades every sample of the folder by ``coderm_tasks.groundtruth`` and compares with the labels there, which
 ``evalplus.evaluate`` 0.3.1 gave. EvalPlus's limits are wall time, so what it says of a slow sample depends on the
-machine: each sample on which the two differ is also given to the real ``evalplus.evaluate`` here, once more.
+machine: each sample on which the two differ is also given to the real ``evalplus.evaluate`` here, once more. With
+several limits everything is graded under each.
 
 ``speed`` runs the real ``evalplus.evaluate`` and the real ``coderm evaluate`` on the samples of one model (or the
 first few of each problem), one after the other on the same cores, both with the outputs of the references cached.
@@ -39,6 +40,8 @@ SETS = (
     ("humaneval", "gpt-3.5-turbo-1106"),
     ("mbpp", "gpt-mixed"),
 )
+EVALPLUS_CPU_S = 1.0
+"""What EvalPlus gives an input at least, though of wall time."""
 BIN = Path(sys.executable).parent
 SHOWN_TO_SOLUTIONS = {"numpy"}
 """Packages beside the standard library that the sandbox shows."""
@@ -165,33 +168,41 @@ def missing_packages(code: str) -> Iterator[str]:
                 yield name if importlib.util.find_spec(name) is None else f"{name} (installed here)"
 
 
-def parity_page(rows: list[Parity], cpu_s: float) -> str:
-    """The table and the list as a page of its own."""
-    limit = "" if cpu_s == 1.0 else f" --cpu-limit {cpu_s:g}"
+def parity_page(found: dict[float, list[Parity]]) -> str:
+    """The table and the list of each limit as a page of its own."""
+    flag = "" if list(found) == [EVALPLUS_CPU_S] else f" --cpu-limit {' '.join(f'{limit:g}' for limit in found)}"
     lines = [
         "# Ground truth beside EvalPlus's",
         "",
-        f"Made by `python benchmarks/groundtruth.py parity --data ../shared/data{limit}`: every sample graded in our",
+        f"Made by `python benchmarks/groundtruth.py parity --data ../shared/data{flag}`: every sample graded in our",
         "sandbox with `--evalplus-bug-compat`, compared with the label that `evalplus.evaluate` 0.3.1 gave it",
         "(`base/plus`).",
         "",
         "`EvalPlus here` is what `evalplus.evaluate` says of such a sample on the machine that made this page:",
         "its limits are wall time, so the labels of slow samples depend on the machine.",
-        "",
-        "| samples of | samples | other than the label | agreement | other than EvalPlus here, too | agreement |",
-        "|---|---:|---:|---:|---:|---:|",
     ]
-    lines += [_line(row.name, row.samples, row.differences) for row in rows]
+    for limit, rows in found.items():
+        lines += ["", f"## With {limit:g} CPU seconds for an input ({_flag(limit)})", "", *_section(rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _flag(limit: float) -> str:
+    return "EvalPlus's own, the default" if limit == EVALPLUS_CPU_S else f"`coderm evaluate --cpu-limit {limit:g}`"
+
+
+def _section(rows: list[Parity]) -> Iterator[str]:
+    yield "| samples of | samples | other than the label | agreement | other than EvalPlus here, too | agreement |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    yield from (_line(row.name, row.samples, row.differences) for row in rows)
     every = tuple(one for row in rows for one in row.differences)
-    lines.append(_line("all", sum(row.samples for row in rows), every))
-    lines += ["", "## Every disagreement", ""]
-    lines += ["| sample | label | ours | our reason | EvalPlus here | cause |", "|---|---|---|---|---|---|"]
+    yield _line("all", sum(row.samples for row in rows), every)
+    yield from ("", "Every disagreement:", "")
+    yield from ("| sample | label | ours | our reason | EvalPlus here | cause |", "|---|---|---|---|---|---|")
     for row in rows:
         for one in row.differences:
             reason = one.reason.replace("|", "\\|") or "-"
             sample = f"{row.name} {one.task_id} #{one.index}"
-            lines.append(f"| {sample} | {one.label} | {one.ours} | {reason} | {one.again} | {one.cause} |")
-    return "\n".join(lines) + "\n"
+            yield f"| {sample} | {one.label} | {one.ours} | {reason} | {one.again} | {one.cause} |"
 
 
 def _line(name: str, samples: int, differences: tuple[Difference, ...]) -> str:
@@ -271,7 +282,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="a folder laid out as ../shared/data")
     parser.add_argument("--policy", default="codegen-16b", help="speed: whose samples")
     parser.add_argument("--samples", type=int, help="speed: samples a problem (all)")
-    parser.add_argument("--cpu-limit", type=float, default=1.0, help="parity: CPU seconds that each input has at least")
+    parser.add_argument(
+        "--cpu-limit", type=float, nargs="+", default=[EVALPLUS_CPU_S],
+        help="parity: CPU seconds that each input has at least",
+    )  # fmt: skip
     parser.add_argument("--cache", type=Path, help="parity: folder of a cache, to go on where a run was interrupted")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--json", type=Path)
@@ -283,8 +297,11 @@ def main() -> int:
             Console().print(f"coderm evaluate is {ratio:.1f} times as fast ({len(os.sched_getaffinity(0))} cores)")
             result = msgspec.json.encode(rows)
         else:
-            found = [parity_of(arguments.data, *one, arguments.cache, arguments.cpu_limit) for one in SETS]
-            page = parity_page(found, arguments.cpu_limit)
+            found = {
+                limit: [parity_of(arguments.data, *one, arguments.cache, limit) for one in SETS]
+                for limit in arguments.cpu_limit
+            }
+            page = parity_page(found)
             Console().print(page)
             if arguments.markdown:
                 arguments.markdown.write_text(page, encoding="utf-8")

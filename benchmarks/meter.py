@@ -18,6 +18,8 @@ _HERE = str(Path(__file__).resolve().parent)
 sys.path[:] = [*(folder for folder in sys.path if str(Path(folder or ".").resolve()) != _HERE), _HERE]
 
 _EVERY_S = 0.25
+_SHARE = 0.02
+"""Most of one core's time that looking may take: reading the memory of large processes takes long."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -32,7 +34,7 @@ class Cost(Struct, frozen=True):
 
 
 def measure(work: Callable[[], object]) -> Cost:
-    """Run ``work`` and tell its cost. Processes that live for a quarter of a second may be missing in the peak."""
+    """Run ``work`` and tell its cost. Processes that live for less than a second or two may be missing in the peak."""
     watch = _Watch()
     watch.start()
     started = time.perf_counter()
@@ -55,8 +57,11 @@ class _Watch(threading.Thread):
         self.peak_mib = 0.0
 
     def run(self) -> None:
-        while not self._done.wait(_EVERY_S):
+        pause = _EVERY_S
+        while not self._done.wait(pause):
+            began = time.thread_time()
             self._look()
+            pause = max(_EVERY_S, (time.thread_time() - began) / _SHARE)
 
     def stop(self) -> None:
         """End, after a last look."""
