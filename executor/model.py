@@ -55,11 +55,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     output_kb: int = 4096
     """Largest single value that a call may return, KiB."""
     max_timeouts: int | None = 3
-    """After this many calls that timed out or used up their memory the rest of a solution's cells get the same verdict
-    without a run, and are counted so; None runs them all."""
+    """After this many calls, or tests, that timed out or used up their memory the rest of a solution's cells get the
+    same verdict without a run, and are counted so; None runs them all."""
     patience: float = 0.25
-    """Share of ``cpu_s`` that each later call of a solution gets once one of its calls has timed out: what loops on one
-    input mostly loops on others. 1 gives all calls the same."""
+    """Share of ``cpu_s`` that each later call of a solution gets once it has timed out: what loops on one input mostly
+    loops on others. 1 gives all calls the same."""
 
     def __post_init__(self) -> None:
         _check("cpu_s", self.cpu_s, 0.01, 3600)
