@@ -19,6 +19,9 @@ from executor.shards import Source
 __all__ = ["Answer", "Streams"]
 
 _log = logging.getLogger(__name__)
+_TOGETHER = 1.5
+"""Calls of a chunk have so many limits together. More than one, as a call that loops is to be ended by its own limit,
+and blamed for it, also where those before it took some time."""
 
 
 class Answer(Struct, frozen=True):
@@ -78,8 +81,8 @@ class Streams:
             budget: limits the calls, and is told of those that do not come back.
             chunks: numbers of calls to make at a time, ahead of the answers that are taken; then the rest at once.
             cpu_s: CPU seconds of each call; empty: those of the budget.
-            together: the calls of a chunk have no more CPU time together than one has alone. Where it is used up the
-                answers end early, and the call that was being made is not blamed.
+            together: the calls of a chunk have little more CPU time together than one has alone. Where it is used up
+                the answers end early, and the call that was being made is not blamed.
         """
         work = _Work(solution, entry_point, calls, budget, cpu_s, together)
         taken = 0
@@ -122,7 +125,7 @@ class Streams:
             ahead = calls[taken : taken + next(sizes, len(calls))]
             payload = solution_task(solution, entry_point, ahead, budget.limits)
             each = [budget.limits.cpu_s, *cpu_s[taken : taken + len(ahead)]] if cpu_s else []
-            most = budget.limits.cpu_s if together else 0.0
+            most = _TOGETHER * budget.limits.cpu_s if together else 0.0
             replies = self._boxes.start_solution("solution", payload, 1 + len(ahead), budget.limits, each, most)
             letter = load_failure(replies.frames[0])[0] if replies.frames else end_letter(replies)
             if letter:
@@ -138,7 +141,7 @@ class Streams:
                 ahead = calls[taken : taken + next(sizes, len(calls))]
                 replies = self._boxes.solutions.ask(
                     calls_request(ahead), len(ahead), cpu_s[taken : taken + len(ahead)],
-                    budget.limits.cpu_s if together else 0.0,
+                    _TOGETHER * budget.limits.cpu_s if together else 0.0,
                 )  # fmt: skip
                 answers = [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames, replies.cpu_s)]
             if replies.end == "slow":
