@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from executor.ballot import Ballot
 from executor.boxes import Boxes
 from executor.budget import Budget
-from executor.expressions import Stopped
 from executor.judging import PlanBook, is_heavy
 from executor.lift import Lifted, Program, Vacuous
 from executor.model import Limits
@@ -95,8 +94,6 @@ class _Row:
         self._ballot = ballot
         self._budget = Budget(limits)
         self._cells: dict[int, Cell] = {}
-        self._known: dict[str, Answer] = {}
-        """Answers to calls of a solution that keeps no state."""
 
     def judge(self, wanted: Sequence[int]) -> dict[int, Cell]:
         """Return the cell of each wanted test.
@@ -128,105 +125,84 @@ class _Row:
         self._ballot.count(self._shard.weights[test], passed=letter == "P")
 
     def _lifted(self, tests: Sequence[int]) -> list[int]:
-        """Judge lifted tests by recorded answers; returns those whose answers are too heavy to be judged here."""
-        heavy = []
+        """Judge lifted tests by recorded answers; returns those that are to run as programs: their answers are too
+        heavy to be judged here, or took so long that only a run of the test itself can tell what comes of its time."""
+        left = []
         for test, answers in self._answered(tests):
-            if answers is None:
-                if not self._on_demand(test):
-                    heavy.append(test)
-            elif any(is_heavy(answer.frame) for answer in answers):
-                heavy.append(test)
-            else:
-                self._enter_lifted(test, self._book.verdict(test, answers), answers)
+            if answers is None or not self._book.is_in_time(answers) or any(is_heavy(one.frame) for one in answers):
+                left.append(test)
+                continue
+            letter = self._book.verdict(test, answers)
+            assumed = letter == self._budget.letter and any(answer.assumed for answer in answers)
+            self._enter(test, letter, "a" if assumed else "l", sure=all(answer.sure for answer in answers))
             if self._ballot.hopeless:
                 break
-        return heavy
-
-    def _enter_lifted(self, test: int, letter: str, answers: Collection[Answer]) -> None:
-        assumed = letter == self._budget.letter and any(answer.assumed for answer in answers)
-        self._enter(test, letter, "a" if assumed else "l", sure=all(answer.sure for answer in answers))
+        return left
 
     def _answered(self, tests: Sequence[int]) -> Iterator[tuple[int, tuple[Answer, ...] | None]]:
-        """Yield each test with the answers to its calls; None: they are to be asked for as the test needs them."""
+        """Yield each test with the answers to its calls, or with None where they take too long."""
         return self._answered_together(tests) if self._solution.stateless else self._answered_apart(tests)
 
     def _answered_together(self, tests: Sequence[int]) -> Iterator[tuple[int, tuple[Answer, ...] | None]]:
-        """Make every call once for all tests, many at a time: up to the first test that does not get by on its time,
-        or to calls that do not get by on that of one."""
-        # In the order of their first use: what a test lacks comes next.
-        texts = list(dict.fromkeys(text for test in tests for text in self._book.texts[test]))
-        answers = self._stream(texts)
-        known = self._known
-        for test in tests:
+        """Make every call once for all tests, many at a time. A test whose calls take too long is left out; one that is
+        decided by a call that does not come back ends there. What only they call is not called any more."""
+        known: dict[str, Answer] = {}
+        answers = self._new_answers(tests, known)
+        for place, test in enumerate(tests):
             wanted = self._book.texts[test]
-            while not all(text in known for text in wanted) and (answer := next(answers, None)) is not None:
-                known[texts[len(known)]] = answer
-            row = tuple(known[text] for text in wanted if text in known)
-            if len(row) < len(wanted) or not self._book.is_in_time(row):
-                answers = iter(())
-                yield test, None
+            row: list[Answer] = []
+            for text in wanted:
+                while text not in known and (pair := next(answers, None)) is not None:
+                    known[pair[0]] = pair[1]
+                if text not in known or not self._book.is_in_time(row):
+                    break
+                row.append(known[text])
+                if row[-1].ended and self._book.is_decided(test, row):
+                    row += [row[-1]] * (len(wanted) - len(row))
+                    answers = self._new_answers(tests[place + 1 :], known)
+                    break
+            if len(row) == len(wanted):
+                yield test, tuple(row)
             else:
-                yield test, row
+                answers = self._new_answers(tests[place + 1 :], known)
+                yield test, None
 
-    def _on_demand(self, test: int) -> bool:
-        """Judge a lifted test as the program it is: it stops at its end, and has its time and no more. False: it is to
-        be run as one, as an answer is too heavy to be judged here."""
-        texts = self._book.texts[test]
-        row: list[Answer] = []
-
-        def answer_of(index: int, left: float) -> Answer:
-            row.append(self._known[texts[index]] if texts[index] in self._known else self._alone(texts[index], left))
-            if is_heavy(row[-1].frame):
-                raise Stopped("R")  # before it is read
-            return row[-1]
-
-        letter = self._book.verdict_on_demand(test, answer_of)
-        if any(is_heavy(answer.frame) for answer in row):
-            return False
-        if letter == "T" and not any(answer.letter for answer in row):
-            self._budget.note("T")
-        self._enter_lifted(test, letter, row)
-        return True
-
-    def _alone(self, text: str, left: float) -> Answer:
-        """Make one call in the time that is left to its test."""
+    def _new_answers(self, tests: Sequence[int], known: Mapping[str, Answer]) -> Iterator[tuple[str, Answer]]:
+        """Make the calls that tests lack, in the order of their first use: what a test lacks comes next."""
+        texts = list(dict.fromkeys(text for test in tests for text in self._book.texts[test] if text not in known))
         if self._budget.spent:
-            return Answer(letter=self._budget.letter, assumed=True, sure=False)
-        limit = self._budget.limits.cpu_s
-        (answer,) = self._streams.stream(
-            self._solution, self._shard.entry_point, [text], self._budget, cpu_s=[min(left, limit)]
-        )
-        if answer.letter != "T" or left >= limit:
-            self._known[text] = answer  # the same for all tests
-        return answer
+            rest = Answer(letter=self._budget.letter, assumed=True, sure=False)
+            return ((text, rest) for text in texts)
+        return zip(texts, self._stream(texts))
 
-    def _answered_apart(self, tests: Sequence[int]) -> Iterator[tuple[int, tuple[Answer, ...]]]:
+    def _answered_apart(self, tests: Sequence[int]) -> Iterator[tuple[int, tuple[Answer, ...] | None]]:
         """Make the calls of each test in a process of its own: the solution may keep state."""
-        known: dict[tuple[str, ...], tuple[Answer, ...]] = {(): ()}
+        known: dict[tuple[str, ...], tuple[Answer, ...] | None] = {(): ()}
         failed: Answer | None = None
         for test in tests:
             sequence = self._book.texts[test]
             if sequence not in known:
-                found = [failed] * len(sequence) if failed is not None else self._in_time(sequence)
-                known[sequence] = tuple(found)
-                if found[-1].loading:
+                found = [failed] * len(sequence) if failed is not None else self._in_order(test, sequence)
+                known[sequence] = tuple(found) if len(found) == len(sequence) else None
+                if found and found[-1].loading:
                     failed = found[-1]
                 elif self._budget.spent:
                     failed = Answer(letter=self._budget.letter, assumed=True, sure=False)
             yield test, known[sequence]
 
-    def _in_time(self, texts: Sequence[str]) -> list[Answer]:
-        """The answers to the calls of one test, in one process; those after its time is used up are timeouts."""
-        found = list(self._stream(texts, chunk=len(texts)))
-        late = len(texts) - len(found)
-        if late:
-            self._budget.note("T")
-        return [*found, *[Answer(letter="T", sure=False)] * late]
+    def _in_order(self, test: int, texts: Sequence[str]) -> list[Answer]:
+        """The answers to calls that are made in one process; fewer where they take too long together."""
+        found: list[Answer] = []
+        for answer in self._stream(texts):
+            found.append(answer)
+            if answer.ended and self._book.is_decided(test, found):
+                return [*found, *[answer] * (len(texts) - len(found))]
+        return found
 
-    def _stream(self, texts: Sequence[str], chunk: int = _CHUNK) -> Iterator[Answer]:
+    def _stream(self, texts: Sequence[str]) -> Iterator[Answer]:
         # The same with and without pruning, so that no solution can tell, and behave otherwise.
         return self._streams.stream(
-            self._solution, self._shard.entry_point, texts, self._budget, itertools.repeat(chunk), together=True
+            self._solution, self._shard.entry_point, texts, self._budget, itertools.repeat(_CHUNK), together=True
         )
 
     def _program(self, test: int, program: Program) -> None:

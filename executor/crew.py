@@ -63,6 +63,7 @@ class Worker:
                 self._started()
             except (OSError, SandboxError) as error:
                 _log.debug("a worker process does not start yet: %s", error)
+                self.kill()  # it may have started and not have been told how to work
             finally:
                 self.busy.release()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from executor.classify import reply_value
@@ -59,14 +59,26 @@ class PlanBook:
                 return plan.program
         return plan
 
+    def is_decided(self, test: int, answers: Sequence[Answer]) -> bool:
+        """Tell whether the verdict on a lifted test follows from the answers to its first calls."""
+        plan = self.plans[test]
+        if not isinstance(plan, Lifted) or any(is_heavy(answer.frame) for answer in answers):
+            return False
+
+        def value_of(index: int) -> Any:
+            if index >= len(answers):
+                raise Stopped("")
+            return self._value(answers[index])
+
+        return verdict_letter(plan, value_of) != ""
+
     def is_in_time(self, answers: Iterable[Answer]) -> bool:
-        """Tell whether a test may take what these answers took."""
+        """Tell whether a test may take what these answers took, as far as can be told: answers that are read together
+        share their time, and the first of them that of loading."""
         return sum(answer.cpu_s for answer in answers) <= self._cpu_s
 
     def verdict(self, test: int, answers: tuple[Answer, ...]) -> str:
         """Judge one lifted test; the same answers give the same verdict without looking again."""
-        if not self.is_in_time(answers):
-            return self.verdict_on_demand(test, lambda index, _: answers[index])
         # Frame and letter apart: a frame is whatever a solution writes, and shall pass for no letter of another's.
         key = (test, tuple([(answer.frame, answer.letter) for answer in answers]))
         letter = self._verdicts.get(key)
@@ -75,27 +87,6 @@ class PlanBook:
             assert isinstance(plan, Lifted)
             letter = self._verdicts[key] = verdict_letter(plan, lambda index: self._value(answers[index]))
         return letter
-
-    def verdict_on_demand(self, test: int, answer_of: Callable[[int, float], Answer]) -> str:
-        """Judge one lifted test by the answers that it needs: where it fails before its time is used up, it has failed.
-
-        ``answer_of``: gives the answer to a call by its number in :attr:`texts`, in the CPU seconds that are left.
-        """
-        plan = self.plans[test]
-        assert isinstance(plan, Lifted)
-        left = self._cpu_s
-        known: dict[int, Answer] = {}
-
-        def value_of(index: int) -> Any:
-            nonlocal left
-            if index not in known:
-                known[index] = answer_of(index, left)
-                left -= known[index].cpu_s
-            if left < 0:
-                raise Stopped("T")
-            return self._value(known[index])
-
-        return verdict_letter(plan, value_of)
 
     def _value(self, answer: Answer) -> Any:
         if answer.letter:

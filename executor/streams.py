@@ -38,6 +38,11 @@ class Answer(Struct, frozen=True):
     """A call with the whole of its limits would give the same: it was not cut short by earlier timeouts, by the
     clock on the wall or by a dying box."""
 
+    @property
+    def ended(self) -> bool:
+        """The call was made, and took all its time or memory."""
+        return self.letter in ("T", "R") and not (self.loading or self.assumed)
+
 
 class _Work(NamedTuple):
     """Calls of one solution; what they are is said at :meth:`Streams.stream`."""
@@ -129,7 +134,8 @@ class Streams:
             replies = self._boxes.start_solution("solution", payload, 1 + len(ahead), budget.limits, each, most)
             letter = load_failure(replies.frames[0])[0] if replies.frames else end_letter(replies)
             if letter:
-                yield from [Answer(letter=letter, loading=True)] * (len(calls) - taken)
+                whole = letter != "T" or not (budget.shrunk or replies.end == "wall")
+                yield from [Answer(letter=letter, loading=True, sure=whole)] * (len(calls) - taken)
                 return
             answers = [Answer(frame, "", cpu) for frame, cpu in zip(replies.frames[1:], replies.cpu_s[1:])]
             sure = not budget.shrunk

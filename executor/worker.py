@@ -5,9 +5,7 @@ Trusted code on both ends of that pipe; the untrusted code is in the worker's bo
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import sys
 
 import msgspec
@@ -53,7 +51,6 @@ def main() -> None:
         return
     setup = msgspec.msgpack.decode(first, type=Setup)
     follow_parent()
-    _work_in_batches()
     boxes = Boxes(setup.plan, setup.limits)
     cells, calls = CellRunner(boxes, setup.limits), CallRunner(boxes, setup.limits)
     try:
@@ -64,15 +61,6 @@ def main() -> None:
             write_all(1, pack(msgspec.msgpack.encode(response)))
     finally:
         boxes.close()
-
-
-def _work_in_batches() -> None:
-    """Have nobody of ours put off who computes, only because there is something to read (SCHED_BATCH, sched(7)).
-
-    Boxes inherit it. A zygote then finds many answers of its child at once, not each as it is written.
-    """
-    with contextlib.suppress(OSError):  # a matter of speed alone
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _serve(cells: CellRunner, calls: CallRunner, shard: Request) -> Response:

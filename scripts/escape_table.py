@@ -30,8 +30,9 @@ not. `!`: no verdict. Modes: the test lifted into calls, the test as a program i
 solution in one process (shared); marked: the test as it stands reaches beyond plain data, a PASS can be forged and has
 to be marked so; and from the test: the test attacks, and the solution it meets is honest.
 
-A verdict has to come within the limit and {late} s: the CPU limit, or the one on the wall for attacks that wait. The
-slowest took {computing:.2f} s, and {waiting:.2f} s of those that wait.
+A verdict has to come within the limit and {late} s: the CPU limit, or the one on the wall for attacks that wait (two
+and a half limits for calls that are slow together, which are made twice: lifted, then as a program). The slowest took
+{computing:.2f} s, and {waiting:.2f} s of those that wait.
 
 | kind | attack | mode | expected | got | notes |
 |---|---|---|---|---|---|

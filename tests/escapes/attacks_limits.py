@@ -185,10 +185,12 @@ _TIME = (
     _attack("time", "sleep while loading", "T", "import time\ntime.sleep(600)\ndef f(x):\n    return 2\n", sleeps=True),
     _attack("time", "hang at exit", DENIED,
             "import atexit\natexit.register(lambda: [0 for _ in iter(int, 1)])\ndef f(x):\n    return 2\n", ALL),
-    _attack("time", "burn a little on every call", "T",
-            "import time\ndef f(x):\n    end = time.process_time() + 0.2\n    while time.process_time() < end:\n"
-            "        pass\n    return x + 1\n",
-            test="\n".join(f"assert f({number}) == {number + 1}" for number in range(6))),
+    Attack(
+        name="burn a little on every call", kind="time", expected="T", modes=(LIFTED, SPLIT), limits=2.5,
+        solution="import time\ndef f(x):\n    end = time.process_time() + 0.2\n    while time.process_time() < end:\n"
+        "        pass\n    return x + 1\n",
+        test="\n".join(f"assert f({number}) == {number + 1}" for number in range(6)),
+    ),
 )  # fmt: skip
 _SURVIVORS = (
     _body("survivors", "a thread that outlives the answer", DENIED,

@@ -51,6 +51,9 @@ class Attack(Struct, frozen=True, kw_only=True):
     before_test: str = ""
     sleeps: bool = False
     """It waits more than it computes: its limit is the one on the wall."""
+    limits: float = 1.0
+    """Its verdict may take so many times the limit: calls of a lifted test that are too slow together are given up,
+    and the test runs as a program."""
     machine: str = ""
     """Processor it is written for; empty for any."""
 

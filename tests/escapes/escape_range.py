@@ -89,7 +89,7 @@ class ShootingRange:
 
     def shoot(self, attack: Attack, mode: str) -> Report:
         """Make one attack and look at what it left, and whether its verdict came in time."""
-        longest = (LIMITS.wall_s if attack.sleeps else LIMITS.cpu_s) + LATE_S
+        longest = attack.limits * (LIMITS.wall_s if attack.sleeps else LIMITS.cpu_s) + LATE_S
         for _ in range(_ATTEMPTS):
             report = self._shoot(attack, mode)
             if report.seconds <= longest or report.problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from one_box import ask, load, opened_box
@@ -33,11 +34,15 @@ def executor() -> Iterator[Executor]:
 @pytest.fixture(scope="module")
 def slow() -> str:
     """The body of a function that takes about a third of the limit."""
+    each = min(_a_million() for _ in range(5))
+    return SLOW.replace("{}", f"{LIMIT_S / 3 / each:.3f}", 1).replace("10 ** 6:", "10 ** 6 and x >= 0:")
+
+
+def _a_million() -> float:
     count, began = 0, time.process_time()
     while count < 10**6:
         count += 1
-    each = time.process_time() - began
-    return SLOW.replace("{}", f"{LIMIT_S / 3 / each:.3f}", 1).replace("10 ** 6:", "10 ** 6 and x >= 0:")
+    return time.process_time() - began
 
 
 def run(executor: Executor, source: str, *tests: str) -> PassMatrix:
@@ -51,10 +56,8 @@ def asserts(*numbers: int) -> str:
 
 
 def both(executor: Executor, source: str, test: str) -> str:
-    """Letters of a test as it is lifted, and as a program."""
-    matrix = run(executor, source, test, test + AS_A_PROGRAM)
-    assert matrix.stats.lifted == 1
-    return matrix.rows()[0]
+    """Letters of a test that can be lifted, and of the same as a program."""
+    return run(executor, source, test, test + AS_A_PROGRAM).rows()[0]
 
 
 @pytest.mark.parametrize("start", ["", STATEFUL])
@@ -104,12 +107,68 @@ def test_tests_that_take_too_long_count_as_timeouts(slow: str) -> None:
     assert matrix.stats.assumed == 3
 
 
-def test_an_answer_too_heavy_for_the_host_is_not_read_there_on_demand_either(executor: Executor, slow: str) -> None:
-    heavy = slow.replace("{}", "'y' * 100_000 if x == 11 else x if x else 1")
-    lines = "\n".join(f"assert f({number}) is not None" for number in (11, *range(11)))
-    matrix = run(executor, heavy, lines)
-    assert matrix.rows() == ["T"]
-    assert (matrix.stats.lifted, matrix.stats.split) == (0, 1)
+def test_a_slow_call_costs_no_fast_one_its_verdict(executor: Executor, slow: str) -> None:
+    """Answers that are read together share their time, so that it does not decide."""
+    source = slow.replace("{}", "x").replace("x >= 0", "x != 200")
+    repeated = "\n".join(["assert f(200) == 200"] * 12)
+    assert run(executor, source, asserts(100), repeated, asserts(300), asserts(400)).rows() == ["PPPP"]
+
+
+@pytest.mark.parametrize("start", ["", STATEFUL])
+def test_a_test_with_many_calls_that_loop_waits_for_one_and_counts_once(start: str) -> None:
+    source = f"{start}def f(x):\n    count = 0\n    while x > 10:\n        count += 1\n    return x\n"
+    limits = Limits(cpu_s=LIMIT_S, wall_s=10.0, max_timeouts=2, patience=1.0)
+    with open_executor(workers=1, limits=limits) as executor:
+        began = time.monotonic()
+        matrix = run(executor, source, asserts(11, 12, 13, 14, 15, 16, 17, 18), asserts(1, 2, 3))
+    assert matrix.rows() == ["TP"]
+    assert matrix.stats.lifted == 2
+    assert time.monotonic() - began < 6 * LIMIT_S
+
+
+@pytest.mark.parametrize(
+    ("test", "letter"),
+    [
+        ("assert f(1) == 1 or f(11) == 11\nassert f(3) == 3", "P"),
+        ("assert f(12) if f(1) == 2 else True\nassert f(4) == 4", "P"),
+        ("assert f(1) == 2 and f(13) == 1\nassert f(5) == 5", "F"),
+        ("assert f(1) == 1 and f(14) == 1\nassert f(6) == 6", "T"),
+        ("assert f(1) == 1 or f(15) == 15\nassert f(7) == 8", "F"),
+    ],
+)
+def test_a_call_that_loops_and_is_not_reached_decides_nothing(executor: Executor, test: str, letter: str) -> None:
+    source = "def f(x):\n    count = 0\n    while x > 10:\n        count += 1\n    return x\n"
+    assert both(executor, source, test) == 2 * letter
+
+
+def test_methods_end_at_a_call_that_loops(executor: Executor) -> None:
+    source = "def f(x):\n    count = 0\n    while x > 10:\n        count += 1\n    return x\n"
+    calls = "\n        ".join(f"self.assertEqual(f({number}), {number})" for number in range(9, 13))
+    test = f"import unittest\n\nclass TestF(unittest.TestCase):\n    def test_a(self):\n        {calls}\n"
+    test += f"\n    def test_b(self):\n        {calls}\n"
+    assert both(executor, source, test) == "TT"
+
+
+def test_a_script_that_failed_before_a_call_that_loops_has_failed(executor: Executor) -> None:
+    source = "def f(x):\n    count = 0\n    while x > 10:\n        count += 1\n    return x\n"
+    assert both(executor, source, "assert f(1) == 2\n" + asserts(11, 12, 13)) == "FF"
+    assert both(executor, source, "assert f(11) == 11\nassert f(1) == 2") == "TT"
+
+
+def test_loading_costs_no_call_its_verdict(executor: Executor, slow: str) -> None:
+    source = slow.replace("{}", "x").replace("x >= 0", "x >= 100") + "\nf(100)\n"
+    tests = [asserts(*range(1, 41)), asserts(*range(100, 112)), asserts(*range(41, 81))]
+    assert run(executor, source, *tests).rows() == ["PTP"]
+
+
+def test_a_timeout_of_loading_under_less_time_is_not_remembered_for_other_tests(tmp_path: Path, slow: str) -> None:
+    loops = slow.replace("{}", "x").replace("x >= 0", "x >= 100 or x == 5")
+    source = loops + "\nf(100)\n"  # about half of the limit, of which a quarter is left after a timeout
+    tests = [asserts(number) for number in (5, *range(10, 16))]
+    limits = Limits(cpu_s=LIMIT_S, wall_s=10.0, patience=0.25)
+    with open_executor(workers=1, limits=limits, cache=tmp_path) as executor:
+        assert run(executor, source, *tests).rows() == ["TTTTTTT"]
+        assert run(executor, source, *tests[1:]).rows() == ["PPPPPP"]
 
 
 def test_a_box_ends_a_child_whose_answers_come_in_time_and_too_late_together(slow: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -28,7 +29,8 @@ def children(pid: int) -> set[int]:
     """Processes that ``pid`` has started and that live."""
     found = set()
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found |= set(map(int, (task / "children").read_text().split()))
+        with contextlib.suppress(OSError):  # a thread that has ended
+            found |= set(map(int, (task / "children").read_text().split()))
     return found
 
 
