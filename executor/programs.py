@@ -24,12 +24,12 @@ from executor.purity import defined_names
 from executor.requests import call_of, solution_task
 from executor.shards import Source
 
-__all__ = ["SAFE_MODULES", "Programs"]
+__all__ = ["Programs"]
 
 _log = logging.getLogger(__name__)
 _WALL_LIMITS = 3
 """A test and the solution it talks to may sleep for this many wall limits between them."""
-SAFE_MODULES = frozenset(
+_SAFE_MODULES = frozenset(
     """
     bisect cmath collections copy datetime decimal fractions functools heapq itertools json math operator random re
     statistics string textwrap typing
@@ -100,7 +100,7 @@ class Programs:
             "entry_point": task.entry_point,
             "context": task.context,
             "functions": functions,
-            "modules": sorted(name for name in wanted & SAFE_MODULES if exports["modules"].get(name) == name),
+            "modules": sorted(name for name in wanted & _SAFE_MODULES if exports["modules"].get(name) == name),
         }
         judge = self._boxes.judges.start_child("judge", json.dumps(payload).encode("ascii"), 1, task.limits)
         letter = self._converse(judge, task.limits)
